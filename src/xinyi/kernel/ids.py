@@ -1,0 +1,20 @@
+"""Identifiers of our own things: a prefix, then a ULID (48 bits of milliseconds, 80 random bits), so they sort by time."""
+
+import re
+import secrets
+from datetime import datetime
+from typing import Final
+
+_ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32, lower case
+_PATTERN: Final = re.compile(rf"^[a-z]{{2,4}}_[{_ALPHABET}]{{26}}$")
+
+
+def new_id(prefix: str, at: datetime) -> str:
+    """A new id such as ``chk_01k9x3...``: ``prefix``, an underscore, 26 characters."""
+    number = (int(at.timestamp() * 1000) << 80) | secrets.randbits(80)
+    return prefix + "_" + "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
+
+
+def is_id(prefix: str, value: str) -> bool:
+    """Whether ``value`` has the form of an id with this prefix. Says nothing about whether it exists."""
+    return value.startswith(prefix + "_") and _PATTERN.match(value) is not None

@@ -1,0 +1,1 @@
+"""The database, the short-lived shared state and the key files."""

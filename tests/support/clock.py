@@ -1,0 +1,16 @@
+"""A clock that only a test moves."""
+
+from datetime import UTC, datetime, timedelta
+
+
+class ManualClock:
+    """Starts at a fixed moment and stands still until told otherwise."""
+
+    def __init__(self, start: datetime = datetime(2026, 11, 2, 8, 0, tzinfo=UTC)) -> None:
+        self._now = start
+
+    def now(self) -> datetime:
+        return self._now
+
+    def advance(self, by: timedelta) -> None:
+        self._now += by
