@@ -1,0 +1,84 @@
+"""Settings: decoded from ``xinyi.toml`` and ``XINYI_*`` variables into one frozen Struct; there are no globals."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta, Struct
+
+
+class Environment(StrEnum):
+    SANDBOX = "sandbox"
+    """Synthetic subjects, built-in sign-in with personas, keys made on the spot."""
+    PRODUCTION = "production"
+
+
+class SettingsError(Exception):
+    """A setting is unknown or wrong. ``str()`` names it."""
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How one installation runs. Each field is a key of ``xinyi.toml`` and, in capitals after ``XINYI_``, a variable."""
+
+    environment: Environment = Environment.SANDBOX
+    issuer: str = "http://127.0.0.1:8000"
+    """The origin that callers see (RFC 8414 issuer): tokens, assertions and proofs are compared with this alone."""
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8000
+    data_dir: Path = Path("var")
+    """Holds the SQLite file and the key files, unless they are placed elsewhere."""
+    database_url: str | None = None
+    """A SQLAlchemy URL; the default is a SQLite file in ``data_dir``."""
+    scenarios_dir: Path | None = None
+    """Holds the record types and scenarios; the default is the set that comes with the product."""
+    body_limit: Annotated[int, Meta(ge=1024)] = 1024 * 1024
+    """The most bytes of a request body, except for uploads of records."""
+    upload_limit: Annotated[int, Meta(ge=1024)] = 64 * 1024 * 1024
+    """The most bytes of one upload of records."""
+    log_level: str = "INFO"
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.issuer)
+        if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path or parts.query or parts.fragment:
+            raise SettingsError("issuer must be an origin, such as https://credit.example, without a path")
+        if self.environment is Environment.PRODUCTION and parts.scheme != "https":
+            raise SettingsError("issuer must be https in production")
+
+    @property
+    def is_sandbox(self) -> bool:
+        return self.environment is Environment.SANDBOX
+
+    @property
+    def keys_dir(self) -> Path:
+        return self.data_dir / "keys"
+
+    @property
+    def effective_database_url(self) -> str:
+        return self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'xinyi.sqlite3'}"
+
+
+def load_settings(file: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings from ``file`` (default ``xinyi.toml``, if it is there), overridden by ``XINYI_*`` variables.
+
+    Raises :class:`SettingsError` naming the setting that is unknown or wrong.
+    """
+    environ = os.environ if environ is None else environ
+    values: dict[str, Any] = {}
+    path = file or Path("xinyi.toml")
+    if file is not None or path.exists():
+        try:
+            values = tomllib.loads(path.read_text("utf-8"))
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise SettingsError(f"{path}: {error}") from error
+    values.update(
+        {name.removeprefix("XINYI_").lower(): value for name, value in environ.items() if name.startswith("XINYI_")}
+    )
+    try:
+        return msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(str(error)) from error
