@@ -76,7 +76,11 @@ def load_settings(file: Path | None = None, environ: Mapping[str, str] | None = 
         except (OSError, tomllib.TOMLDecodeError) as error:
             raise SettingsError(f"{path}: {error}") from error
     values.update(
-        {name.removeprefix("XINYI_").lower(): value for name, value in environ.items() if name.startswith("XINYI_")}
+        {
+            name.removeprefix("XINYI_").lower(): value
+            for name, value in environ.items()
+            if name.startswith("XINYI_") and not name.startswith("XINYI_SDK_")
+        }
     )
     try:
         return msgspec.convert(values, Settings, strict=False)

@@ -82,7 +82,9 @@ DEFINITIONS: Final[dict[Code, Definition]] = dict(
         _define(Code.BODY_TOO_LARGE, 413, "请求内容过大", "The body is too large"),
         _define(Code.UNSUPPORTED_MEDIA_TYPE, 415, "不支持该内容类型", "The media type isn't supported"),
         _define(Code.INVALID, 422, "请求中有无效的成员", "A member of the request isn't valid"),
-        _define(Code.IDEMPOTENCY_KEY_REUSED, 422, "幂等键已用于不同的请求", "The idempotency key was used with another body"),
+        _define(
+            Code.IDEMPOTENCY_KEY_REUSED, 422, "幂等键已用于不同的请求", "The idempotency key was used with another body"
+        ),
         _define(Code.RATE_LIMITED, 429, "请求过于频繁", "Too many requests"),
         _define(Code.HEADERS_TOO_LARGE, 431, "请求头过大", "The header fields are too large"),
         _define(Code.INTERNAL, 500, "内部错误", "Internal error"),

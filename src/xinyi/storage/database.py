@@ -38,9 +38,8 @@ class Database:
         ``BEGIN IMMEDIATE`` on SQLite, READ COMMITTED on PostgreSQL. Raises ``XinyiError(UNAVAILABLE)`` when the
         database can't be reached; then nothing was stored, or its commit was not confirmed.
         """
-        async with self._writer or nullcontext():
-            async with self._connection("BEGIN IMMEDIATE") as connection:
-                yield connection
+        async with self._writer or nullcontext(), self._connection("BEGIN IMMEDIATE") as connection:
+            yield connection
 
     @asynccontextmanager
     async def read(self) -> AsyncGenerator[AsyncConnection]:

@@ -95,8 +95,8 @@ class Keys(Struct, frozen=True):
 def open_keys(folder: Path, *, create: bool) -> Keys:
     """Reads the key files in ``folder``; with ``create`` makes those that are missing.
 
-    Raises :class:`KeysMissing` when one is missing and ``create`` is false, and ``PermissionError`` when one can be read
-    by others than its owner.
+    Raises :class:`KeysMissing` when one is missing and ``create`` is false, and ``PermissionError`` when one can be
+    read by others than its owner.
     """
     return Keys(
         token=_ring(folder / "token.jwks.json", create=create),
