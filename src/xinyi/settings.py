@@ -23,7 +23,7 @@ class SettingsError(Exception):
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How one installation runs. Each field is a key of ``xinyi.toml`` and, in capitals after ``XINYI_``, a variable."""
+    """How one installation runs: each field is a key of ``xinyi.toml``, and a variable such as ``XINYI_DATA_DIR``."""
 
     environment: Environment = Environment.SANDBOX
     issuer: str = "http://127.0.0.1:8000"

@@ -17,7 +17,7 @@ class Code(StrEnum):
 
     MALFORMED = "malformed"
     UNAUTHENTICATED = "unauthenticated"
-    INVALID_TOKEN = "invalid_token"
+    INVALID_TOKEN = "invalid_token"  # noqa: S105 (an error code)
     INVALID_DPOP_PROOF = "invalid_dpop_proof"
     USE_DPOP_NONCE = "use_dpop_nonce"
     SESSION_REQUIRED = "session_required"
@@ -40,7 +40,6 @@ class Code(StrEnum):
     INVALID = "invalid"
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
     RATE_LIMITED = "rate_limited"
-    HEADERS_TOO_LARGE = "headers_too_large"
     INTERNAL = "internal"
     UNAVAILABLE = "unavailable"
 
@@ -83,10 +82,9 @@ DEFINITIONS: Final[dict[Code, Definition]] = dict(
         _define(Code.UNSUPPORTED_MEDIA_TYPE, 415, "不支持该内容类型", "The media type isn't supported"),
         _define(Code.INVALID, 422, "请求中有无效的成员", "A member of the request isn't valid"),
         _define(
-            Code.IDEMPOTENCY_KEY_REUSED, 422, "幂等键已用于不同的请求", "The idempotency key was used with another body"
+            Code.IDEMPOTENCY_KEY_REUSED, 422, "幂等键已用于不同的请求", "The idempotency key belongs to another request"
         ),
         _define(Code.RATE_LIMITED, 429, "请求过于频繁", "Too many requests"),
-        _define(Code.HEADERS_TOO_LARGE, 431, "请求头过大", "The header fields are too large"),
         _define(Code.INTERNAL, 500, "内部错误", "Internal error"),
         _define(Code.UNAVAILABLE, 503, "服务暂不可用", "The service is unavailable for now"),
     )

@@ -1,4 +1,4 @@
-"""Identifiers of our own things: a prefix, then a ULID (48 bits of milliseconds, 80 random bits), so they sort by time."""
+"""Ids of our own things: a prefix, then a ULID (48 bits of milliseconds, 80 random bits), so that they sort by time."""
 
 import re
 import secrets

@@ -1,0 +1,1 @@
+"""How HTTP looks in every room: who calls, envelopes, problems, headers, limits."""

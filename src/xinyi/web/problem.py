@@ -1,0 +1,138 @@
+"""Errors as RFC 9457 ``application/problem+json``."""
+
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import (
+    ClientException,
+    HTTPException,
+    MethodNotAllowedException,
+    NotFoundException,
+    ValidationException,
+)
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import Example
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from ..kernel.errors import DEFINITIONS, Code, XinyiError
+
+PROBLEM_JSON: Final = "application/problem+json"
+_log = structlog.get_logger()
+
+
+class Problem(Struct, frozen=True, omit_defaults=True):
+    """A problem document (RFC 9457), with our stable ``code``."""
+
+    type: Annotated[str, Meta(description="Where the code is explained.")]
+    title: Annotated[str, Meta(description="What went wrong, Chinese first and English second.")]
+    status: Annotated[int, Meta(ge=400, le=599, description="The HTTP status.")]
+    code: Annotated[Code, Meta(description="The stable code; see `/v1/metadata/error-codes`.")]
+    instance: Annotated[str, Meta(description="This occurrence: the request's interaction id as a URN.")]
+    detail: Annotated[str, Meta(description="What was wrong with this request.")] | UnsetType = UNSET
+    source: (
+        Annotated[str, Meta(description="The bad member: a JSON Pointer, or a parameter's or header's name.")]
+        | UnsetType
+    ) = UNSET
+    retry_after: Annotated[int, Meta(ge=0, description="Seconds until another try makes sense.")] | UnsetType = UNSET
+
+
+def problem_of(error: XinyiError, instance: str) -> Problem:
+    """The document that tells ``error``."""
+    definition = error.definition
+    return Problem(
+        type=f"/v1/metadata/error-codes#{error.code.value}",
+        title=f"{definition.title.zh} / {definition.title.en}",
+        status=definition.status,
+        code=error.code,
+        instance=instance,
+        detail=UNSET if error.detail is None else error.detail,
+        source=UNSET if error.source is None else error.source,
+        retry_after=UNSET if error.retry_after is None else error.retry_after,
+    )
+
+
+def respond(request: Request[Any, Any, Any], error: XinyiError) -> Response[Any]:
+    """The response that tells ``error``."""
+    problem = problem_of(error, f"urn:uuid:{request.scope['state'].get('interaction_id', '')}")
+    headers = {}
+    if error.retry_after is not None:
+        headers["retry-after"] = str(error.retry_after)
+    if problem.status == HTTPStatus.UNAUTHORIZED and error.code is not Code.SESSION_REQUIRED:
+        headers["www-authenticate"] = _challenge(error)
+    return Response(problem, status_code=problem.status, media_type=PROBLEM_JSON, headers=headers)
+
+
+def _challenge(error: XinyiError) -> str:
+    """RFC 9449 §7.1: the scheme, the algorithms, and the error unless no token was sent."""
+    parts = ['DPoP algs="ES256 PS256 Ed25519 EdDSA"']
+    if error.code is not Code.UNAUTHENTICATED:
+        parts.append(f'error="{error.code.value}"')
+    return ", ".join(parts)
+
+
+def on_xinyi_error(request: Request[Any, Any, Any], error: XinyiError) -> Response[Any]:
+    return respond(request, error)
+
+
+def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+    """Litestar's own refusals, in our words."""
+    return respond(request, _translate(error))
+
+
+def _translate(error: HTTPException) -> XinyiError:
+    match error:
+        case MethodNotAllowedException():
+            return XinyiError(Code.METHOD_NOT_ALLOWED)
+        case NotFoundException():
+            return XinyiError(Code.NOT_FOUND)
+        case ValidationException():
+            first = next(iter(error.extra or ()), None)
+            if not isinstance(first, dict):
+                return XinyiError(Code.MALFORMED, error.detail)
+            if first.get("key") == "data":
+                return XinyiError(Code.MALFORMED, "a JSON body is required")
+            return XinyiError(Code.INVALID, first.get("message"), source=first.get("key"))
+        case _ if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            return XinyiError(Code.BODY_TOO_LARGE)
+        case _ if error.status_code == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
+            return XinyiError(Code.UNSUPPORTED_MEDIA_TYPE)
+        case ClientException():
+            return XinyiError(Code.MALFORMED)
+        case _:
+            return XinyiError(Code.INTERNAL)
+
+
+def on_any_exception(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """What nobody foresaw: logged by its type alone, since its text might carry a value; told as ``internal``."""
+    frames = []
+    traceback = error.__traceback__
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        frames.append(f"{code.co_filename}:{traceback.tb_lineno} {code.co_name}")
+        traceback = traceback.tb_next
+    _log.error("unhandled", error=type(error).__name__, frames=frames[-12:])
+    return respond(request, XinyiError(Code.INTERNAL))
+
+
+def problems(*codes: Code) -> dict[int, ResponseSpec]:
+    """For a handler's ``responses=``: the problem documents that these codes give, by status, with an example each."""
+    by_status: dict[int, list[Code]] = {}
+    for code in codes:
+        by_status.setdefault(DEFINITIONS[code].status, []).append(code)
+    return {
+        status: ResponseSpec(
+            data_container=Problem,
+            description=" · ".join(f"`{code.value}`: {DEFINITIONS[code].title.en}" for code in group) + ".",
+            media_type=PROBLEM_JSON,
+            generate_examples=False,
+            examples=[
+                Example(
+                    id=code.value, value=problem_of(XinyiError(code), "urn:uuid:6ba7b814-9dad-41d1-80b4-00c04fd430c8")
+                )
+                for code in group
+            ],
+        )
+        for status, group in by_status.items()
+    }
