@@ -38,6 +38,13 @@ class MemoryCache:
     async def get(self, key: str) -> bytes | None:
         return self._live(key)
 
+    async def touch(self, key: str, ttl: timedelta) -> bytes | None:
+        """Gives the value and lets it live ``ttl`` from now, in one step: what was deleted never comes back."""
+        value = self._live(key)
+        if value is not None:
+            self._store(key, ttl, value)
+        return value
+
     async def take(self, key: str) -> bytes | None:
         """Gives the value and removes it, in one step: only one caller ever gets it."""
         value = self._live(key)

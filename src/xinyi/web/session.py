@@ -1,0 +1,135 @@
+"""Browser sessions of signed-in subjects, and the tokens that guard their forms.
+
+A cookie holds a random value; the cache holds the session under that value's keyed hash, so that a dump of the cache
+opens no session.
+"""
+
+import hmac
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+from litestar import Request
+from litestar.datastructures import Cookie
+from msgspec import Struct
+
+from ..kernel.clock import Clock
+from ..kernel.errors import Code, XinyiError
+from ..kernel.text import Text
+from ..storage.cache import MemoryCache
+from ..storage.keys import Secret
+from ..storage.opaque import keyed_hash, new_opaque
+
+IDLE: Final = timedelta(minutes=30)
+"""A session ends when nothing was asked in it for so long."""
+LONGEST: Final = timedelta(hours=12)
+"""A session ends after this, however busy."""
+
+
+class SubjectSession(Struct, frozen=True):
+    """One subject signed in at one browser."""
+
+    id: str
+    """The keyed hash of the cookie's value: names the session, opens nothing."""
+    subject_id: str
+    subject_key: str
+    """The keyed hash of the subject's identifier (``SubjectService.key_of``)."""
+    kind: str
+    """``natural_person`` or ``legal_person``."""
+    display_name: Text
+    began_at: datetime
+    acting_for: str | None = None
+    """Who acts for a legal person, as the sign-in told it: the representative's subject id."""
+
+
+class Sessions:
+    """Makes, finds and ends sessions; makes and checks the tokens in forms.
+
+    ``secure``: the issuer is https; then cookies carry the ``__Host-`` prefix (RFC 6265bis §4.1.3.2).
+    """
+
+    def __init__(self, cache: MemoryCache, clock: Clock, opaque: Secret, *, secure: bool) -> None:
+        self._cache = cache
+        self._clock = clock
+        self._opaque = opaque
+        self._secure = secure
+        prefix = "__Host-" if secure else ""
+        self.cookie_name: Final = prefix + "xinyi_session"
+        self.browser_cookie_name: Final = prefix + "xinyi_browser"
+
+    async def create(
+        self, *, subject_id: str, subject_key: str, kind: str, display_name: Text, acting_for: str | None = None
+    ) -> tuple[SubjectSession, Cookie]:
+        """A new session after a sign-in, and the cookie that the response must set."""
+        value = new_opaque()
+        session = SubjectSession(
+            id=self._hash(value),
+            subject_id=subject_id,
+            subject_key=subject_key,
+            kind=kind,
+            display_name=display_name,
+            began_at=self._clock.now(),
+            acting_for=acting_for,
+        )
+        await self._cache.put(_key(session.id), IDLE, msgspec.json.encode(session))
+        return session, self._cookie(self.cookie_name, value)
+
+    async def read(self, request: Request[Any, Any, Any]) -> SubjectSession | None:
+        """The session of the browser that sends ``request``, kept alive by it; ``None`` when nobody is signed in."""
+        value = request.cookies.get(self.cookie_name)
+        if not value:
+            return None
+        key = _key(self._hash(value))
+        found = await self._cache.touch(key, IDLE)
+        if found is None:
+            return None
+        session = msgspec.json.decode(found, type=SubjectSession)
+        if self._clock.now() >= session.began_at + LONGEST:
+            await self._cache.delete(key)
+            return None
+        return session
+
+    async def require(self, request: Request[Any, Any, Any]) -> SubjectSession:
+        """As :meth:`read`; raises ``XinyiError(SESSION_REQUIRED)`` when nobody is signed in."""
+        session = await self.read(request)
+        if session is None:
+            raise XinyiError(Code.SESSION_REQUIRED)
+        return session
+
+    async def end(self, session: SubjectSession) -> Cookie:
+        """Signs out at once; the response sets the cookie that is given back."""
+        await self._cache.delete(_key(session.id))
+        return self._cookie(self.cookie_name, "", max_age=0)
+
+    def browser(self, request: Request[Any, Any, Any]) -> str | None:
+        """Names the browser, signed in or not, by the keyed hash of its own cookie; ``None`` for a new one."""
+        value = request.cookies.get(self.browser_cookie_name)
+        return self._hash(value) if value else None
+
+    def new_browser(self) -> tuple[str, Cookie]:
+        """A name for a browser that has none yet, and the cookie that the response must set."""
+        value = new_opaque()
+        return self._hash(value), self._cookie(self.browser_cookie_name, value)
+
+    def csrf(self, session: SubjectSession | str, purpose: str) -> str:
+        """The token for one form: bound to the session (or the browser's name, before sign-in) and to ``purpose``."""
+        owner = session if isinstance(session, str) else session.id
+        return keyed_hash(self._opaque, "csrf", f"{owner}\0{purpose}")
+
+    def check_csrf(self, session: SubjectSession | str, purpose: str, token: str | None) -> None:
+        """Raises ``XinyiError(CSRF)`` unless ``token`` is :meth:`csrf`'s for the same session and purpose."""
+        wanted = self.csrf(session, purpose)
+        if token is None or not hmac.compare_digest(wanted.encode(), token.encode()):
+            raise XinyiError(Code.CSRF)
+
+    def _hash(self, value: str) -> str:
+        return keyed_hash(self._opaque, "session", value)
+
+    def _cookie(self, name: str, value: str, max_age: int | None = None) -> Cookie:
+        return Cookie(
+            key=name, value=value, max_age=max_age, path="/", httponly=True, secure=self._secure, samesite="lax"
+        )
+
+
+def _key(session_id: str) -> str:
+    return f"session:{session_id}"
