@@ -59,10 +59,10 @@ def install_packages() -> None:
     made = subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=False)
     if made.returncode:
         sys.exit("This Python cannot make virtual environments. Install its venv module, or put uv on the PATH.")
-    run(*installer(), "install", "--quiet", "--require-hashes", "--requirement", str(LOCK))
+    run(*installer(), "install", "-qq", "--require-hashes", "--requirement", str(LOCK))
 
 
-def installer() -> list:
+def installer() -> list[str]:
     uv = shutil.which("uv")
     if uv:
         return [uv, "pip"]

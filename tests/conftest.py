@@ -1,8 +1,0 @@
-"""What every test shares."""
-
-import pytest
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"

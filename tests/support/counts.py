@@ -1,0 +1,35 @@
+"""A closing line that says how many tests of each kind ran."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+KINDS = ("unit", "property", "api", "flow", "browser")
+"""Named first and always, so that a kind without tests shows as 0."""
+FOLDERS = {"flows": "flow"}
+"""Folders that are called otherwise than the kind of their tests."""
+
+
+class Counts:
+    """Counts each test that passed or failed under the folder it lies in."""
+
+    def __init__(self) -> None:
+        self.ran: Counter[str] = Counter()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" and report.outcome != "skipped":
+            self.ran[kind_of(report.nodeid)] += 1
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        others = sorted(self.ran.keys() - set(KINDS))
+        counted = ", ".join(f"{kind} {self.ran[kind]}" for kind in (*KINDS, *others))
+        terminalreporter.section("tests by kind")
+        terminalreporter.line(counted)
+
+
+def kind_of(nodeid: str) -> str:
+    """``tests/unit/kernel/test_ids.py::…`` is ``unit``; ``sdk/tests/…`` is ``sdk``."""
+    top, *rest = Path(nodeid.partition("::")[0]).parts
+    folder = rest[0] if top == "tests" and len(rest) > 1 else top
+    return FOLDERS.get(folder, folder)
