@@ -1,0 +1,50 @@
+"""The queries about subjects."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from msgspec import Struct
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ..storage.sql import insert_ignoring
+from .tables import subjects
+
+
+class SubjectRow(Struct, frozen=True):
+    """A row as it is stored: nothing in it names the subject without the keys."""
+
+    id: str
+    kind: str
+    identifier_key: str
+    identifier_sealed: bytes
+    seal_version: str
+    created_at: datetime
+
+
+async def ids_by_key(tx: AsyncConnection, keys: Collection[str]) -> dict[str, str]:
+    """Which of ``keys`` are known, and the subject id of each. One query."""
+    query = select(subjects.c.identifier_key, subjects.c.id).where(subjects.c.identifier_key.in_(keys))
+    return {row.identifier_key: row.id for row in await tx.execute(query)}
+
+
+async def insert_missing(tx: AsyncConnection, rows: Sequence[SubjectRow]) -> None:
+    """Inserts the rows whose key isn't there yet. In key order, so that two imports never wait for each other."""
+    ordered = sorted(rows, key=lambda row: row.identifier_key)
+    values = [
+        {
+            "id": row.id,
+            "kind": row.kind,
+            "identifier_key": row.identifier_key,
+            "identifier_sealed": row.identifier_sealed,
+            "seal_version": row.seal_version,
+            "created_at": row.created_at,
+        }
+        for row in ordered
+    ]
+    await tx.execute(insert_ignoring(tx, subjects, ["identifier_key"]), values)
+
+
+async def by_id(tx: AsyncConnection, subject_id: str) -> SubjectRow | None:
+    row = (await tx.execute(select(subjects).where(subjects.c.id == subject_id))).one_or_none()
+    return None if row is None else SubjectRow(**row._mapping)

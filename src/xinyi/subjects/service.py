@@ -1,0 +1,95 @@
+"""Finding and registering subjects. Identifiers come in, ids go out."""
+
+from collections.abc import Collection
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ..kernel.clock import Clock
+from ..kernel.errors import Code, XinyiError
+from ..kernel.ids import new_id
+from ..storage.keys import Keys, Version
+from . import identifiers, repo
+from .model import Identifier, IdentifierProblem, IdentifierRefused, SubjectKind
+from .repo import SubjectRow
+from .sealing import Pseudonyms
+
+
+class SubjectService:
+    """Subjects by identifier.
+
+    ``allow_synthetic`` is true in the sandbox alone: made-up subjects have no place among real ones.
+    """
+
+    def __init__(self, keys: Keys, clock: Clock, *, allow_synthetic: bool) -> None:
+        self._pseudonyms = Pseudonyms(keys)
+        self._clock = clock
+        self._allow_synthetic = allow_synthetic
+
+    def validate(self, text: str, kind: SubjectKind | None = None) -> Identifier:
+        """The identifier in ``text``. Raises :class:`IdentifierRefused` with the problem."""
+        identifier = identifiers.parse(text, self._clock.now(), kind)
+        if identifier.is_synthetic and not self._allow_synthetic:
+            raise IdentifierRefused(IdentifierProblem.SYNTHETIC)
+        return identifier
+
+    def parse(self, text: str, kind: SubjectKind | None = None, *, source: str = "/subject") -> Identifier:
+        """As :meth:`validate`, for a request's member at ``source``. Raises ``XinyiError(INVALID)``."""
+        try:
+            return self.validate(text, kind)
+        except IdentifierRefused as refused:
+            raise XinyiError(Code.INVALID, refused.problem.sentence, source=source) from None
+
+    def key_of(self, identifier: Identifier) -> str:
+        """The lookup key that new things get: ``v1:<64 hex digits>``."""
+        return self._pseudonyms.key_of(identifier)
+
+    def keys_of(self, identifier: Identifier) -> tuple[str, ...]:
+        """Every key under which the identifier may be stored, so that what an older version made is still found."""
+        return self._pseudonyms.keys_of(identifier)
+
+    async def find(self, tx: AsyncConnection, identifier: Identifier) -> str | None:
+        """The subject's id, if it is known."""
+        found = await repo.ids_by_key(tx, self.keys_of(identifier))
+        return next(iter(found.values()), None)
+
+    async def ensure(self, tx: AsyncConnection, identifier: Identifier) -> str:
+        """The subject's id; registers the subject when it isn't known."""
+        return (await self.ensure_many(tx, [identifier]))[identifier]
+
+    async def ensure_many(self, tx: AsyncConnection, wanted: Collection[Identifier]) -> dict[Identifier, str]:
+        """The id of each subject; registers those that aren't known. At most three queries, whatever the number."""
+        keys = {identifier: self.keys_of(identifier) for identifier in set(wanted)}
+        known = await self._lookup(tx, keys)
+        missing = {identifier: keys[identifier] for identifier in keys if identifier not in known}
+        if missing:
+            await repo.insert_missing(tx, [self._row(identifier, each[0]) for identifier, each in missing.items()])
+            # Another import may have been first: what the table says now is the answer.
+            known |= await self._lookup(tx, missing)
+        return known
+
+    async def reveal(self, tx: AsyncConnection, subject_id: str) -> Identifier:
+        """The identifier of a subject, for the subject's own eyes. Raises ``XinyiError(NOT_FOUND)``."""
+        row = await repo.by_id(tx, subject_id)
+        if row is None:
+            raise XinyiError(Code.NOT_FOUND)
+        return self._pseudonyms.unseal(row.id, SubjectKind(row.kind), Version(row.seal_version), row.identifier_sealed)
+
+    def pairwise(self, subject_id: str, partner_id: str) -> str:
+        """The id by which this partner alone knows the subject: ``psn_`` and 32 characters."""
+        return self._pseudonyms.pairwise(subject_id, partner_id)
+
+    async def _lookup(self, tx: AsyncConnection, keys: dict[Identifier, tuple[str, ...]]) -> dict[Identifier, str]:
+        found = await repo.ids_by_key(tx, [key for each in keys.values() for key in each])
+        known = {}
+        for identifier, each in keys.items():
+            for key in each:
+                if key in found:
+                    known[identifier] = found[key]
+                    break
+        return known
+
+    def _row(self, identifier: Identifier, key: str) -> SubjectRow:
+        now = self._clock.now()
+        subject_id = new_id("sub", now)
+        version, sealed = self._pseudonyms.seal(subject_id, identifier)
+        return SubjectRow(subject_id, identifier.kind.value, key, sealed, version, now)
