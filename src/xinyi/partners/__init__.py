@@ -1,0 +1,1 @@
+"""Who may ask: partners, sources of records, their clients with keys, and the scenarios a client was given."""

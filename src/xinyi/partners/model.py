@@ -1,0 +1,89 @@
+"""Partners, sources and clients as everyone reads them."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from msgspec import Struct
+
+from ..kernel.text import Text
+from ..web.principal import Scope
+
+
+class Standing(StrEnum):
+    """Whether a partner or a source may act. Reversible."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+
+
+class ClientStatus(StrEnum):
+    ACTIVE = "active"
+    DISABLED = "disabled"
+
+
+class Partner(Struct, frozen=True):
+    """An institution that asks for checks (接入机构)."""
+
+    id: str
+    name: Text
+    kind: str
+    """What it is, in the words of the scenarios' ``partner_kinds``: ``bank``, ``bike-share``, …"""
+    status: Standing
+    created_at: datetime
+
+    @property
+    def active(self) -> bool:
+        return self.status is Standing.ACTIVE
+
+
+class Source(Struct, frozen=True):
+    """A body that supplies positive records (信息提供单位)."""
+
+    id: str
+    """A slug, such as ``tax-bureau``: records name their source by it."""
+    name: Text
+    record_types: tuple[str, ...]
+    """The codes of the record types that it may supply."""
+    status: Standing
+    created_at: datetime
+
+    @property
+    def active(self) -> bool:
+        return self.status is Standing.ACTIVE
+
+
+class Client(Struct, frozen=True):
+    """One program of a partner or of a source, known by its keys."""
+
+    id: str
+    name: str
+    partner: Partner | None
+    source: Source | None
+    jwks: dict[str, Any]
+    """The public keys (RFC 7517 §5) that it authenticates with, as :func:`partners.keys.check_jwks` lets through."""
+    redirect_uris: tuple[str, ...]
+    scopes: frozenset[Scope]
+    scenarios: dict[str, frozenset[str] | None]
+    """The scenarios it was given, each with the units it may learn; ``None`` stands for all that the scenario tells."""
+    status: ClientStatus
+    created_at: datetime
+
+    @property
+    def active(self) -> bool:
+        """Whether the client itself may act. Its partner's or source's standing is told apart from it."""
+        return self.status is ClientStatus.ACTIVE
+
+    @property
+    def owner(self) -> Partner | Source:
+        owner = self.partner or self.source
+        assert owner is not None, "a client belongs to a partner or to a source"
+        return owner
+
+    @property
+    def partner_id(self) -> str | None:
+        return self.partner.id if self.partner else None
+
+    @property
+    def source_id(self) -> str | None:
+        return self.source.id if self.source else None

@@ -1,0 +1,161 @@
+"""The queries about partners, sources and clients."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Row, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ..kernel.text import Text
+from ..web.principal import Scope
+from .model import Client, ClientStatus, Partner, Source, Standing
+from .tables import client_scenarios, clients, partners, sources
+
+
+async def insert_partner(tx: AsyncConnection, partner: Partner) -> None:
+    await tx.execute(insert(partners).values(msgspec.structs.asdict(partner)))
+
+
+async def insert_source(tx: AsyncConnection, source: Source) -> None:
+    await tx.execute(insert(sources).values(msgspec.structs.asdict(source)))
+
+
+async def insert_client(tx: AsyncConnection, client: Client) -> None:
+    await tx.execute(
+        insert(clients).values(
+            id=client.id,
+            partner_id=client.partner_id,
+            source_id=client.source_id,
+            name=client.name,
+            jwks=client.jwks,
+            redirect_uris=client.redirect_uris,
+            scopes=sorted(client.scopes),
+            status=client.status,
+            created_at=client.created_at,
+        )
+    )
+    if client.scenarios:
+        await tx.execute(
+            insert(client_scenarios),
+            [
+                {"client_id": client.id, "scenario_id": scenario, "units": None if units is None else sorted(units)}
+                for scenario, units in sorted(client.scenarios.items())
+            ],
+        )
+
+
+async def set_partner_standing(tx: AsyncConnection, partner_id: str, standing: Standing) -> bool:
+    """Whether there is such a partner."""
+    return await _update(tx, update(partners).where(partners.c.id == partner_id).values(status=standing))
+
+
+async def set_source_standing(tx: AsyncConnection, source_id: str, standing: Standing) -> bool:
+    """Whether there is such a source."""
+    return await _update(tx, update(sources).where(sources.c.id == source_id).values(status=standing))
+
+
+async def set_client_status(tx: AsyncConnection, client_id: str, status: ClientStatus) -> bool:
+    """Whether there is such a client."""
+    return await _update(tx, update(clients).where(clients.c.id == client_id).values(status=status))
+
+
+async def _update(tx: AsyncConnection, statement: Any) -> bool:
+    return bool((await tx.execute(statement)).rowcount)
+
+
+async def load_partner(tx: AsyncConnection, partner_id: str) -> Partner | None:
+    row = (await tx.execute(select(partners).where(partners.c.id == partner_id))).one_or_none()
+    return None if row is None else _partner(row)
+
+
+async def load_partners(tx: AsyncConnection) -> list[Partner]:
+    return [_partner(row) for row in await tx.execute(select(partners).order_by(partners.c.id))]
+
+
+async def load_source(tx: AsyncConnection, source_id: str) -> Source | None:
+    row = (await tx.execute(select(sources).where(sources.c.id == source_id))).one_or_none()
+    return None if row is None else _source(row)
+
+
+async def load_sources(tx: AsyncConnection) -> list[Source]:
+    return [_source(row) for row in await tx.execute(select(sources).order_by(sources.c.id))]
+
+
+async def load_client(tx: AsyncConnection, client_id: str) -> Client | None:
+    found = await _load_clients(tx, clients.c.id == client_id)
+    return found[0] if found else None
+
+
+async def load_clients(tx: AsyncConnection, partner_id: str | None = None) -> list[Client]:
+    return await _load_clients(tx, *(() if partner_id is None else (clients.c.partner_id == partner_id,)))
+
+
+async def _load_clients(tx: AsyncConnection, *conditions: ColumnElement[bool]) -> list[Client]:
+    """Clients with their owners and scenarios, in one query: a row for each scenario of a client."""
+    rows = await tx.execute(
+        select(
+            *_labelled("client", clients.c),
+            *_labelled("partner", partners.c),
+            *_labelled("source", sources.c),
+            client_scenarios.c.scenario_id.label("given_id"),
+            client_scenarios.c.units.label("given_units"),
+        )
+        .select_from(
+            clients.outerjoin(partners, clients.c.partner_id == partners.c.id)
+            .outerjoin(sources, clients.c.source_id == sources.c.id)
+            .outerjoin(client_scenarios, client_scenarios.c.client_id == clients.c.id)
+        )
+        .where(*conditions)
+        .order_by(clients.c.id, client_scenarios.c.scenario_id)
+    )
+    by_client: dict[str, list[Any]] = {}
+    for row in rows:
+        by_client.setdefault(row.client_id, []).append(row)
+    return [_client(group) for group in by_client.values()]
+
+
+def _labelled(prefix: str, columns: Iterable[ColumnElement[Any]]) -> Sequence[ColumnElement[Any]]:
+    return [column.label(f"{prefix}_{column.key}") for column in columns]
+
+
+def _client(rows: Sequence[Any]) -> Client:
+    first = rows[0]
+    return Client(
+        id=first.client_id,
+        name=first.client_name,
+        partner=None if first.partner_id is None else _partner(first, "partner_"),
+        source=None if first.source_id is None else _source(first, "source_"),
+        jwks=first.client_jwks,
+        redirect_uris=tuple(first.client_redirect_uris),
+        scopes=frozenset(map(Scope, first.client_scopes)),
+        scenarios={
+            row.given_id: None if row.given_units is None else frozenset(row.given_units)
+            for row in rows
+            if row.given_id is not None
+        },
+        status=ClientStatus(first.client_status),
+        created_at=first.client_created_at,
+    )
+
+
+def _partner(row: Row[Any], prefix: str = "") -> Partner:
+    values = row._mapping
+    return Partner(
+        id=values[f"{prefix}id"],
+        name=msgspec.convert(values[f"{prefix}name"], Text),
+        kind=values[f"{prefix}kind"],
+        status=Standing(values[f"{prefix}status"]),
+        created_at=values[f"{prefix}created_at"],
+    )
+
+
+def _source(row: Row[Any], prefix: str = "") -> Source:
+    values = row._mapping
+    return Source(
+        id=values[f"{prefix}id"],
+        name=msgspec.convert(values[f"{prefix}name"], Text),
+        record_types=tuple(values[f"{prefix}record_types"]),
+        status=Standing(values[f"{prefix}status"]),
+        created_at=values[f"{prefix}created_at"],
+    )

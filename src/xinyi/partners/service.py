@@ -1,0 +1,195 @@
+"""Registering partners, sources and clients, and finding them again."""
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Final, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ..kernel.clock import Clock, whole_seconds
+from ..kernel.errors import Code, XinyiError
+from ..kernel.ids import new_id
+from ..kernel.text import Text
+from ..web.principal import Scope
+from . import repo
+from .keys import check_jwks
+from .model import Client, ClientStatus, Partner, Source, Standing
+from .redirects import check_redirect_uri
+
+T = TypeVar("T")
+PARTNER_SCOPES: Final = frozenset({Scope.CHECKS, Scope.CONSENTS, Scope.PARTNER})
+SOURCE_SCOPES: Final = frozenset({Scope.RECORDS})
+MAX_NAME: Final = 100
+_SLUG: Final = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
+
+
+class PartnerService:
+    """The register. Every function works in the caller's unit of work, ``tx``, and commits nothing.
+
+    ``sandbox`` lets redirect URIs be http on the loopback.
+    """
+
+    def __init__(self, clock: Clock, *, sandbox: bool) -> None:
+        self._clock = clock
+        self._sandbox = sandbox
+
+    async def add_partner(self, tx: AsyncConnection, name: Text, kind: str) -> Partner:
+        """Registers an institution. Raises ``XinyiError(INVALID)`` for a name or kind that can't be."""
+        _check_name(name.zh, "name_zh")
+        _check_name(name.en, "name_en")
+        _check_slug(kind, "kind")
+        now = whole_seconds(self._clock.now())
+        partner = Partner(id=new_id("prt", now), name=name, kind=kind, status=Standing.ACTIVE, created_at=now)
+        await repo.insert_partner(tx, partner)
+        return partner
+
+    async def add_client(
+        self,
+        tx: AsyncConnection,
+        partner_id: str,
+        name: str,
+        jwks: object,
+        *,
+        redirect_uris: Collection[str] = (),
+        scenarios: Mapping[str, Collection[str] | None] | None = None,
+    ) -> Client:
+        """Registers a partner's program with its public keys and the scenarios that it may use.
+
+        ``scenarios`` maps a scenario's id to the units that the client may learn, or to ``None`` for all; whether
+        those scenarios exist and are for this kind of partner is the caller's to check. Raises ``XinyiError``:
+        NOT_FOUND (the partner) or INVALID.
+        """
+        partner = await self.partner(tx, partner_id)
+        return await self._add_client(
+            tx, name, jwks, PARTNER_SCOPES, partner=partner, redirect_uris=redirect_uris, scenarios=scenarios or {}
+        )
+
+    async def add_source(
+        self, tx: AsyncConnection, source_id: str, name: Text, record_types: Collection[str], jwks: object = None
+    ) -> tuple[Source, Client | None]:
+        """Registers a body that supplies records; with ``jwks`` also its client, whose scope is ``records``.
+
+        Whether the record types exist is the caller's to check. Raises ``XinyiError``: WRONG_STATE (the id is taken)
+        or INVALID.
+        """
+        _check_slug(source_id, "id")
+        _check_name(name.zh, "name_zh")
+        _check_name(name.en, "name_en")
+        if not record_types:
+            raise XinyiError(Code.INVALID, "a source supplies at least one record type", source="record_types")
+        if await repo.load_source(tx, source_id) is not None:
+            raise XinyiError(Code.WRONG_STATE, "there is a source with this id already", source="id")
+        source = Source(
+            id=source_id,
+            name=name,
+            record_types=tuple(sorted(set(record_types))),
+            status=Standing.ACTIVE,
+            created_at=whole_seconds(self._clock.now()),
+        )
+        await repo.insert_source(tx, source)
+        client = None if jwks is None else await self._add_client(tx, name.en, jwks, SOURCE_SCOPES, source=source)
+        return source, client
+
+    async def _add_client(
+        self,
+        tx: AsyncConnection,
+        name: str,
+        jwks: object,
+        scopes: frozenset[Scope],
+        *,
+        partner: Partner | None = None,
+        source: Source | None = None,
+        redirect_uris: Collection[str] = (),
+        scenarios: Mapping[str, Collection[str] | None] | None = None,
+    ) -> Client:
+        _check_name(name, "name")
+        now = whole_seconds(self._clock.now())
+        client = Client(
+            id=new_id("cli", now),
+            name=name,
+            partner=partner,
+            source=source,
+            jwks=check_jwks(jwks),
+            redirect_uris=tuple(check_redirect_uri(uri, sandbox=self._sandbox) for uri in redirect_uris),
+            scopes=scopes,
+            scenarios={
+                scenario: None if units is None else frozenset(units) for scenario, units in (scenarios or {}).items()
+            },
+            status=ClientStatus.ACTIVE,
+            created_at=now,
+        )
+        await repo.insert_client(tx, client)
+        return client
+
+    async def client(self, tx: AsyncConnection, client_id: str) -> Client | None:
+        """The client with its partner or source, whatever their state."""
+        return await repo.load_client(tx, client_id)
+
+    async def clients(self, tx: AsyncConnection, partner_id: str | None = None) -> list[Client]:
+        """All clients, or one partner's; oldest first."""
+        return await repo.load_clients(tx, partner_id)
+
+    async def partner(self, tx: AsyncConnection, partner_id: str) -> Partner:
+        """Raises ``XinyiError(NOT_FOUND)``."""
+        return _found(await repo.load_partner(tx, partner_id), "partner")
+
+    async def partners(self, tx: AsyncConnection) -> list[Partner]:
+        """All partners, oldest first."""
+        return await repo.load_partners(tx)
+
+    async def source(self, tx: AsyncConnection, source_id: str) -> Source:
+        """Raises ``XinyiError(NOT_FOUND)``."""
+        return _found(await repo.load_source(tx, source_id), "source")
+
+    async def sources(self, tx: AsyncConnection) -> list[Source]:
+        """All sources, by id."""
+        return await repo.load_sources(tx)
+
+    async def suspend_partner(self, tx: AsyncConnection, partner_id: str) -> None:
+        """From now on the partner gets no token and no answer. Raises ``XinyiError(NOT_FOUND)``."""
+        _require(await repo.set_partner_standing(tx, partner_id, Standing.SUSPENDED), "partner")
+
+    async def resume_partner(self, tx: AsyncConnection, partner_id: str) -> None:
+        """Undoes a suspension. Raises ``XinyiError(NOT_FOUND)``."""
+        _require(await repo.set_partner_standing(tx, partner_id, Standing.ACTIVE), "partner")
+
+    async def suspend_source(self, tx: AsyncConnection, source_id: str) -> None:
+        """From now on the source's client gets no token. Raises ``XinyiError(NOT_FOUND)``."""
+        _require(await repo.set_source_standing(tx, source_id, Standing.SUSPENDED), "source")
+
+    async def resume_source(self, tx: AsyncConnection, source_id: str) -> None:
+        """Undoes a suspension. Raises ``XinyiError(NOT_FOUND)``."""
+        _require(await repo.set_source_standing(tx, source_id, Standing.ACTIVE), "source")
+
+    async def disable_client(self, tx: AsyncConnection, client_id: str) -> None:
+        """Ends a client: it authenticates no more, and its tokens answer no more. Raises ``XinyiError(NOT_FOUND)``."""
+        _require(await repo.set_client_status(tx, client_id, ClientStatus.DISABLED), "client")
+
+
+def require_active(client: Client) -> None:
+    """Raises ``XinyiError``: NOT_ENTITLED when the client is disabled, PARTNER_SUSPENDED when its owner is."""
+    if not client.active:
+        raise XinyiError(Code.NOT_ENTITLED, "the client is disabled")
+    if not client.owner.active:
+        raise XinyiError(Code.PARTNER_SUSPENDED)
+
+
+def _found(value: T | None, what: str) -> T:
+    if value is None:
+        raise XinyiError(Code.NOT_FOUND, f"there is no such {what}")
+    return value
+
+
+def _require(found: bool, what: str) -> None:
+    if not found:
+        raise XinyiError(Code.NOT_FOUND, f"there is no such {what}")
+
+
+def _check_name(name: str, source: str) -> None:
+    if not 1 <= len(name) <= MAX_NAME or not name.isprintable() or name != name.strip():
+        raise XinyiError(Code.INVALID, f"a name has 1 to {MAX_NAME} printable characters", source=source)
+
+
+def _check_slug(text: str, source: str) -> None:
+    if len(text) > 60 or not _SLUG.fullmatch(text):
+        raise XinyiError(Code.INVALID, "letters a-z, digits and hyphens, beginning with a letter", source=source)

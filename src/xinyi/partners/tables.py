@@ -1,0 +1,48 @@
+"""Tables of partners, sources, clients, and what a client was given."""
+
+from sqlalchemy import CheckConstraint, Column, ForeignKey, String, Table, Text
+
+from ..storage.types import Json, UtcDateTime, metadata
+
+partners = Table(
+    "partners",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("name", Json, nullable=False),
+    Column("kind", String(60), nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+sources = Table(
+    "sources",
+    metadata,
+    Column("id", String(60), primary_key=True),
+    Column("name", Json, nullable=False),
+    Column("record_types", Json, nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+clients = Table(
+    "clients",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("partner_id", ForeignKey(partners.c.id), index=True),
+    Column("source_id", ForeignKey(sources.c.id), index=True),
+    Column("name", Text, nullable=False),
+    Column("jwks", Json, nullable=False),
+    Column("redirect_uris", Json, nullable=False),
+    Column("scopes", Json, nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    CheckConstraint("(partner_id IS NULL) <> (source_id IS NULL)", name="one_owner"),
+)
+
+client_scenarios = Table(
+    "client_scenarios",
+    metadata,
+    Column("client_id", ForeignKey(clients.c.id), primary_key=True),
+    Column("scenario_id", String(60), primary_key=True),
+    Column("units", Json),  # null: all that the scenario may disclose
+)
