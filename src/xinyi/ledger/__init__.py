@@ -1,0 +1,1 @@
+"""The append-only Merkle log of every check and consent change: checkpoints, receipts, proofs and the verifier."""

@@ -1,0 +1,189 @@
+"""The ledger's queries."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+
+from msgspec import Struct
+from sqlalchemy import func, insert, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from .model import NewEntry
+from .tables import ledger_checkpoints, ledger_entries, ledger_head, ledger_leaves, ledger_nodes
+from .tree import Growth, Node
+
+
+class Head(Struct, frozen=True):
+    """Where the log ends."""
+
+    log_id: str
+    tree_size: int
+    frontier: bytes
+    checkpoint: str | None
+
+
+class Leaf(Struct, frozen=True):
+    """One row of the log, with its entry unless that was erased."""
+
+    leaf_index: int
+    leaf_hash: bytes
+    kind: str
+    entry_id: str
+    body: bytes | None
+    erased_by: int | None
+
+
+_head = select(ledger_head.c.log_id, ledger_head.c.tree_size, ledger_head.c.frontier, ledger_head.c.checkpoint)
+
+
+async def head(tx: AsyncConnection) -> Head | None:
+    row = (await tx.execute(_head)).one_or_none()
+    return None if row is None else Head(*row)
+
+
+async def lock_head(tx: AsyncConnection) -> Head | None:
+    """The head, held until the transaction ends. SQLite's write transactions exclude each other already."""
+    row = (await tx.execute(_head.with_for_update())).one_or_none()
+    return None if row is None else Head(*row)
+
+
+async def create_head(tx: AsyncConnection, log_id: str) -> None:
+    """Makes the head of a new log, unless another transaction did: then waits for that one."""
+    dialect = sqlite if tx.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(ledger_head).values(slot=1, log_id=log_id, tree_size=0, frontier=b"", checkpoint=None)
+    await tx.execute(statement.on_conflict_do_nothing())
+
+
+async def is_empty(tx: AsyncConnection) -> bool:
+    """Whether no log was ever begun here."""
+    return (await tx.execute(select(ledger_checkpoints.c.log_id).limit(1))).first() is None and (
+        await tx.execute(select(ledger_leaves.c.log_id).limit(1))
+    ).first() is None
+
+
+async def store(
+    tx: AsyncConnection, log_id: str, entries: Sequence[NewEntry], growth: Growth, checkpoint: str, at: datetime
+) -> None:
+    """Stores what a growth of the log added, and moves the head."""
+    start = growth.before.size
+    await tx.execute(
+        insert(ledger_leaves),
+        [
+            {
+                "log_id": log_id,
+                "leaf_index": index,
+                "leaf_hash": growth.nodes[0, index],
+                "kind": entry.kind,
+                "entry_id": entry.id,
+            }
+            for index, entry in enumerate(entries, start)
+        ],
+    )
+    await tx.execute(
+        insert(ledger_entries),
+        [
+            {"log_id": log_id, "leaf_index": index, "body": entry.body, "erased_by": None}
+            for index, entry in enumerate(entries, start)
+        ],
+    )
+    nodes = [
+        {"log_id": log_id, "level": level, "position": position, "hash": hash_}
+        for (level, position), hash_ in growth.nodes.items()
+        if level
+    ]
+    if nodes:
+        await tx.execute(insert(ledger_nodes), nodes)
+    await tx.execute(
+        insert(ledger_checkpoints).values(
+            log_id=log_id, tree_size=growth.after.size, root_hash=growth.after.root(), jws=checkpoint, issued_at=at
+        )
+    )
+    await tx.execute(
+        update(ledger_head).values(tree_size=growth.after.size, frontier=growth.after.to_bytes(), checkpoint=checkpoint)
+    )
+
+
+async def checkpoint(tx: AsyncConnection, log_id: str, tree_size: int) -> str | None:
+    """The signed checkpoint of exactly this size."""
+    statement = select(ledger_checkpoints.c.jws).where(
+        ledger_checkpoints.c.log_id == log_id, ledger_checkpoints.c.tree_size == tree_size
+    )
+    return (await tx.execute(statement)).scalar_one_or_none()
+
+
+async def leaf_index(tx: AsyncConnection, log_id: str, leaf_hash: bytes) -> int | None:
+    """The first place of a leaf hash in the log."""
+    statement = select(func.min(ledger_leaves.c.leaf_index)).where(
+        ledger_leaves.c.leaf_hash == leaf_hash, ledger_leaves.c.log_id == log_id
+    )
+    found: int | None = (await tx.execute(statement)).scalar_one()
+    return found
+
+
+async def nodes(tx: AsyncConnection, log_id: str, wanted: Collection[Node]) -> Mapping[Node, bytes]:
+    """The hashes of complete subtrees. Raises ``LookupError`` when one isn't stored."""
+    found: dict[Node, bytes] = {}
+    if inner := [node for node in wanted if node[0]]:
+        n = ledger_nodes.c
+        statement = select(n.level, n.position, n.hash).where(
+            n.log_id == log_id, tuple_(n.level, n.position).in_(inner)
+        )
+        found |= {(level, position): hash_ for level, position, hash_ in await tx.execute(statement)}
+    if leaves := [position for level, position in wanted if not level]:
+        c = ledger_leaves.c
+        rows = await tx.execute(select(c.leaf_index, c.leaf_hash).where(c.log_id == log_id, c.leaf_index.in_(leaves)))
+        found |= {(0, index): hash_ for index, hash_ in rows}
+    if len(found) != len(set(wanted)):
+        raise LookupError("a node of the ledger is missing")
+    return found
+
+
+async def unerased(tx: AsyncConnection, log_id: str, entry_id: str) -> list[int]:
+    """The places of an id's entries whose bodies are still there."""
+    statement = (
+        select(ledger_leaves.c.leaf_index)
+        .join(
+            ledger_entries,
+            (ledger_entries.c.log_id == ledger_leaves.c.log_id)
+            & (ledger_entries.c.leaf_index == ledger_leaves.c.leaf_index),
+        )
+        .where(ledger_leaves.c.entry_id == entry_id, ledger_leaves.c.log_id == log_id)
+        .where(ledger_entries.c.body.is_not(None))
+        .order_by(ledger_leaves.c.leaf_index)
+    )
+    return list((await tx.execute(statement)).scalars())
+
+
+async def erase(tx: AsyncConnection, log_id: str, leaf_indexes: Collection[int], erased_by: int) -> None:
+    """Empties the bodies of entries; their leaves stay."""
+    c = ledger_entries.c
+    await tx.execute(
+        update(ledger_entries)
+        .where(c.log_id == log_id, c.leaf_index.in_(leaf_indexes))
+        .values(body=None, erased_by=erased_by)
+    )
+
+
+async def leaves(tx: AsyncConnection, log_id: str, start: int, limit: int) -> list[Leaf]:
+    """Up to ``limit`` leaves from place ``start``, in order; one without an entry row has no body."""
+    c, e = ledger_leaves.c, ledger_entries.c
+    statement = (
+        select(c.leaf_index, c.leaf_hash, c.kind, c.entry_id, e.body, e.erased_by)
+        .outerjoin(ledger_entries, (e.log_id == c.log_id) & (e.leaf_index == c.leaf_index))
+        .where(c.log_id == log_id, c.leaf_index >= start)
+        .order_by(c.leaf_index)
+        .limit(limit)
+    )
+    return [Leaf(*row) for row in await tx.execute(statement)]
+
+
+async def checkpoints(tx: AsyncConnection, log_id: str, after: int, limit: int) -> list[tuple[int, bytes, str]]:
+    """Up to ``limit`` checkpoints (size, root, JWS) larger than ``after``, in order."""
+    c = ledger_checkpoints.c
+    statement = (
+        select(c.tree_size, c.root_hash, c.jws)
+        .where(c.log_id == log_id, c.tree_size > after)
+        .order_by(c.tree_size)
+        .limit(limit)
+    )
+    return [(size, root, jws) for size, root, jws in await tx.execute(statement)]
