@@ -1,0 +1,1 @@
+"""Positive records: import, validation, provenance and freshness."""
