@@ -1,0 +1,132 @@
+"""The client's own key and the ephemeral proof keys. Key material never shows in ``repr``, messages or pickles."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import msgspec
+from joserfc import jwk, jws
+from joserfc.errors import JoseError
+
+from ._encoding import b64url
+from .errors import ConfigurationError
+
+KeyMaterial: TypeAlias = str | bytes | Path | Mapping[str, Any]
+"""A path, PEM (PKCS #8), or a JWK as a mapping or JSON text."""
+PrivateKey: TypeAlias = KeyMaterial | Callable[[], KeyMaterial]
+"""Key material, or a callable that fetches it (from a secret manager, say) each time a signature is due."""
+
+ALGORITHMS: Final = ("ES256", "PS256", "Ed25519")
+PUBLIC_MEMBERS: Final = ("kty", "crv", "x", "y", "n", "e")
+_registry = jws.JWSRegistry(algorithms=ALGORITHMS)
+
+
+class SigningKey:
+    """One private key that signs compact JWS with the algorithm that fits it."""
+
+    __slots__ = ("_key", "algorithm", "kid", "public", "thumbprint")
+
+    def __init__(self, key: jwk.ECKey | jwk.RSAKey | jwk.OKPKey) -> None:
+        self._key = key
+        self.algorithm = _algorithm(key)
+        self.thumbprint: str = key.thumbprint()
+        self.kid: str = key.kid or self.thumbprint
+        self.public: Mapping[str, Any] = {
+            name: value for name, value in key.as_dict(private=False).items() if name in PUBLIC_MEMBERS
+        }
+
+    @classmethod
+    def generate(cls) -> "SigningKey":
+        """A new P-256 key."""
+        return cls(jwk.ECKey.generate_key("P-256", auto_kid=False))
+
+    @classmethod
+    def load(cls, source: PrivateKey) -> "SigningKey":
+        """The key in ``source``. Raises ``ConfigurationError`` that shows nothing of it."""
+        material = source() if callable(source) else source
+        key = _parse(material)
+        if isinstance(key, str):
+            raise ConfigurationError(f"private_key {key}")
+        return cls(key)
+
+    def sign(self, header: Mapping[str, Any], claims: Mapping[str, Any]) -> str:
+        """A compact JWS over ``claims``; ``alg`` is added."""
+        protected = {"alg": self.algorithm, **header}
+        return jws.serialize_compact(protected, msgspec.json.encode(claims), self._key, registry=_registry)
+
+    def private_jwk(self) -> str:
+        """The private JWK as JSON: for a proof key that travels with a consent request."""
+        return msgspec.json.encode(self._key.as_dict(private=True)).decode()
+
+    def private_pem(self) -> bytes:
+        """The private key as PKCS #8 PEM."""
+        return self._key.as_pem(private=True)
+
+    def public_jwk(self) -> dict[str, Any]:
+        """The public JWK with ``kid``, ``use`` and ``alg``: what the operator registers."""
+        return {**self.public, "kid": self.kid, "use": "sig", "alg": self.algorithm}
+
+    def __repr__(self) -> str:
+        return f"SigningKey({self.algorithm}, kid={self.kid!r})"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a private key isn't pickled")
+
+
+def _algorithm(key: jwk.ECKey | jwk.RSAKey | jwk.OKPKey) -> str:
+    if isinstance(key, jwk.ECKey) and key.curve_name == "P-256":
+        return "ES256"
+    if isinstance(key, jwk.OKPKey) and key.curve_name == "Ed25519":
+        return "Ed25519"
+    if isinstance(key, jwk.RSAKey) and key.public_key.key_size >= 2048:
+        return "PS256"
+    raise ConfigurationError("private_key must be P-256, Ed25519 or RSA of 2048 bits or more (ES256, Ed25519, PS256)")
+
+
+def _parse(material: object) -> "jwk.ECKey | jwk.RSAKey | jwk.OKPKey | str":
+    """The key, or what is wrong with it: returned, not raised, so that no traceback's frame holds the material."""
+    if isinstance(material, str) and not material.lstrip().startswith(("-----BEGIN", "{")):
+        material = Path(material)
+    if isinstance(material, Path):
+        try:
+            material = material.expanduser().read_bytes()
+        except OSError as error:
+            return f"can't be read from its file: {error.strerror}"
+    if isinstance(material, str):
+        material = material.encode()
+    if isinstance(material, bytes) and material.lstrip().startswith(b"{"):
+        try:
+            material = msgspec.json.decode(material)
+        except msgspec.DecodeError:
+            return "looks like a JWK but isn't JSON"
+    if not isinstance(material, (bytes, Mapping)):
+        return "must be a path, PEM, a JWK, or a callable that returns one of them"
+    try:
+        key = jwk.import_key(dict(material) if isinstance(material, Mapping) else material.replace(b"\\n", b"\n"))
+    except (JoseError, ValueError, TypeError, KeyError):
+        return "isn't a key that can be read: give unencrypted PKCS #8 PEM or a private JWK"
+    if not isinstance(key, (jwk.ECKey, jwk.RSAKey, jwk.OKPKey)) or not key.is_private:
+        return "isn't a private key"
+    return key
+
+
+def generate_jwks() -> tuple[SigningKey, dict[str, Any]]:
+    """A new key and the JWKS to give to the operator."""
+    key = SigningKey.generate()
+    return key, {"keys": [key.public_jwk()]}
+
+
+def access_token_hash(token: str) -> str:
+    """``ath`` of a DPoP proof (RFC 9449 §4.2)."""
+    return b64url(hashlib.sha256(token.encode("ascii")).digest())
+
+
+def s256(verifier: str) -> str:
+    """PKCE's S256 (RFC 7636 §4.2)."""
+    return b64url(hashlib.sha256(verifier.encode("ascii")).digest())
+
+
+def proof_key(private_jwk: str) -> SigningKey:
+    """The proof key that travelled with a consent request."""
+    return SigningKey.load(private_jwk)

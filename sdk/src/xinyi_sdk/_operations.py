@@ -1,0 +1,249 @@
+"""What the resources do, one flow per operation. The clients only run them."""
+
+import hmac
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from ._engine import Engine, random_text
+from ._flow import Flow, Response, alone
+from ._keys import SigningKey, proof_key, s256
+from ._problems import read
+from ._retry import utc
+from .errors import CallbackInvalid, ConsentFailed, ConsentRefused, InvalidResponse, XinyiError
+from .models import Answer, Consent, ConsentRequest, Criterion, Scenario, ScenarioVersion
+from .receipts import Receipt
+
+DETAIL_TYPE: Final = "credit_scenario_check"
+
+
+class _ScenarioBody(Struct, frozen=True):
+    data: Scenario
+
+
+class _ScenariosBody(Struct, frozen=True):
+    data: tuple[Scenario, ...]
+
+
+class _AnswerData(Struct, frozen=True, kw_only=True):
+    id: str
+    scenario: ScenarioVersion
+    subject: str
+    outcome: str
+    criteria: tuple[Criterion, ...] = ()
+    disclosed: dict[str, dict[str, Any]] = {}
+    as_of: datetime
+    valid_until: datetime
+    consent_expires_at: datetime | None = None
+    salts: dict[str, dict[str, str]] = {}
+
+
+class _AnswerBody(Struct, frozen=True):
+    data: _AnswerData
+    receipt: str
+
+
+class _ReceiptData(Struct, frozen=True):
+    receipt: str
+
+
+class _ReceiptBody(Struct, frozen=True):
+    data: _ReceiptData
+
+
+class _ConsentBody(Struct, frozen=True):
+    data: Consent
+
+
+class _Pushed(Struct, frozen=True):
+    request_uri: str
+    expires_in: int
+
+
+# Scenarios
+
+
+def list_scenarios(engine: Engine) -> Flow[tuple[Scenario, ...]]:
+    response = yield from engine.call("GET", "/v1/scenarios", public=True)
+    return read(response, _ScenariosBody).data
+
+
+def get_scenario(engine: Engine, scenario_id: str) -> Flow[Scenario]:
+    response = yield from engine.call("GET", f"/v1/scenarios/{_segment(scenario_id)}", public=True)
+    return read(response, _ScenarioBody).data
+
+
+# Checks
+
+
+def create_check(
+    engine: Engine, scenario: str, consent_id: str, reference: str, idempotency_key: str | None
+) -> Flow[Answer]:
+    body = {"scenario": scenario, "consent_id": consent_id, "reference": reference}
+    response = yield from engine.call(
+        "POST", "/v1/checks", body=body, idempotency_key=idempotency_key, consent_id=consent_id
+    )
+    return (yield from _answer(engine, response))
+
+
+def get_check(engine: Engine, check_id: str) -> Flow[Answer]:
+    response = yield from engine.call("GET", f"/v1/checks/{_segment(check_id)}")
+    return (yield from _answer(engine, response))
+
+
+def get_receipt(engine: Engine, check_id: str) -> Flow[Receipt]:
+    response = yield from engine.call("GET", f"/v1/checks/{_segment(check_id)}/receipt")
+    text = read(response, _ReceiptBody).data.receipt
+    yield from _learn_keys(engine, text)
+    return Receipt(text, keys=engine.ledger_keys)
+
+
+def _answer(engine: Engine, response: Response) -> Flow[Answer]:
+    body = read(response, _AnswerBody)
+    data = body.data
+    bare = Answer(
+        id=data.id,
+        scenario=data.scenario,
+        subject=data.subject,
+        outcome=data.outcome,
+        criteria={criterion.id: criterion for criterion in data.criteria},
+        disclosed=data.disclosed,
+        as_of=data.as_of,
+        valid_until=data.valid_until,
+        consent_expires_at=data.consent_expires_at,
+        salts=data.salts,
+        receipt=Receipt(body.receipt),
+    )
+    yield from _learn_keys(engine, body.receipt)
+    return msgspec.structs.replace(bare, receipt=Receipt(body.receipt, answer=bare, keys=engine.ledger_keys))
+
+
+def _learn_keys(engine: Engine, receipt: str) -> Flow[None]:
+    """Fetches the log's keys when the receipt needs one not seen before, so that it can be verified offline later.
+
+    The answer is there already: failing to fetch keys must not lose it.
+    """
+    if not engine.ledger_keys.hold(receipt):
+        try:
+            yield from ledger_jwks(engine, refresh=True)
+        except XinyiError:
+            return
+
+
+# The ledger
+
+
+def ledger_jwks(engine: Engine, refresh: bool) -> Flow[dict[str, Any]]:
+    known = engine.ledger_keys.jwks
+    if known is not None and not refresh:
+        return dict(known)
+    return (yield from alone("ledger", _fetch_jwks(engine, known)))
+
+
+def _fetch_jwks(engine: Engine, known: Mapping[str, Any] | None) -> Flow[dict[str, Any]]:
+    if engine.ledger_keys.jwks is not known and engine.ledger_keys.jwks is not None:
+        return dict(engine.ledger_keys.jwks)  # another caller was faster
+    response = yield from engine.call("GET", "/v1/ledger/jwks", public=True)
+    jwks = read(response, dict[str, Any])
+    if not isinstance(jwks.get("keys"), list):
+        raise InvalidResponse("the ledger's JWKS has no list of keys")
+    engine.ledger_keys.jwks = jwks
+    return dict(jwks)
+
+
+# Consents
+
+
+def get_consent(engine: Engine, consent_id: str) -> Flow[Consent]:
+    response = yield from engine.call("GET", f"/v1/consents/{_segment(consent_id)}")
+    return read(response, _ConsentBody).data
+
+
+def withdraw_consent(engine: Engine, consent_id: str) -> Flow[Consent]:
+    response = yield from engine.call("DELETE", f"/v1/consents/{_segment(consent_id)}")
+    return read(response, _ConsentBody).data
+
+
+def start_consent(
+    engine: Engine, scenario: str, redirect_uri: str, subject: Mapping[str, str] | None, state: str | None
+) -> Flow[ConsentRequest]:
+    detail: dict[str, Any] = {"type": DETAIL_TYPE, "scenario": scenario}
+    if subject is not None:
+        detail["subject"] = dict(subject)
+    key = SigningKey.generate()  # the request's own, so that any process of the partner can finish it
+    verifier, state = random_text(), state or random_text()
+    members = {
+        "response_type": "code",
+        "redirect_uri": redirect_uri,
+        "state": state,
+        "code_challenge": s256(verifier),
+        "code_challenge_method": "S256",
+        "dpop_jkt": key.thumbprint,
+        "authorization_details": msgspec.json.encode([detail]).decode(),
+    }
+    pushed = read((yield from engine.push(members, key)), _Pushed)
+    metadata = yield from engine.metadata()
+    query = urlencode({"client_id": engine.config.client_id, "request_uri": pushed.request_uri})
+    return ConsentRequest(
+        url=f"{metadata.authorization_endpoint}?{query}",
+        state=state,
+        scenario=scenario,
+        redirect_uri=redirect_uri,
+        issuer=metadata.issuer,
+        expires_at=utc(int(engine.now()) + pushed.expires_in),
+        code_verifier=verifier,
+        proof_key=key.private_jwk(),
+    )
+
+
+def finish_consent(engine: Engine, callback_url: str, request: ConsentRequest) -> Flow[Consent]:
+    code = code_from(callback_url, request)
+    members = {
+        "grant_type": "authorization_code",
+        "code": code,
+        "redirect_uri": request.redirect_uri,
+        "code_verifier": request.code_verifier,
+    }
+    # never tried again: a code that comes twice is a stolen one, and the platform revokes what the first gave
+    token, issued = yield from engine.grant(members, proof_key(request.proof_key), once=True)
+    details = [detail for detail in issued.authorization_details if detail.get("type") == DETAIL_TYPE]
+    consent_id = details[0].get("consent_id") if len(details) == 1 else None
+    if not isinstance(consent_id, str):
+        raise InvalidResponse("the platform issued a token that names no consent")
+    engine.tokens.keep_for(consent_id, token)
+    version = details[0].get("version")
+    return Consent(
+        id=consent_id,
+        scenario=request.scenario,
+        scenario_version=version if isinstance(version, int) else None,
+        state="authorised",
+    )
+
+
+def code_from(callback_url: str, request: ConsentRequest) -> str:
+    """The authorization code of a callback that is the answer to this request. Raises what else it is."""
+    pairs = parse_qsl(urlsplit(callback_url).query, keep_blank_values=True)
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise CallbackInvalid("a parameter comes twice")
+    if not hmac.compare_digest(members.get("state", "").encode(), request.state.encode()):
+        raise CallbackInvalid("state isn't the one that was sent: this callback answers another request, or none")
+    if members.get("iss") != request.issuer:  # RFC 9207 §2.4, on errors too
+        raise CallbackInvalid("iss isn't the platform that was asked")
+    error = members.get("error")
+    if error is not None:
+        raise (ConsentRefused if error == "access_denied" else ConsentFailed)(error, members.get("error_description"))
+    if not members.get("code"):
+        raise CallbackInvalid("code is missing")
+    return members["code"]
+
+
+def _segment(name: str) -> str:
+    """One path segment: an id that came from elsewhere can't reach another resource."""
+    if not name or name in (".", ".."):
+        raise ValueError("an id is needed")
+    return quote(name, safe="")

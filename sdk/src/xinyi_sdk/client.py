@@ -1,0 +1,151 @@
+"""The blocking client."""
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from . import _operations as operations
+from ._engine import Engine
+from ._http import HttpClient, SyncDriver
+from ._keys import PrivateKey
+from ._settings import MAX_RETRIES, SCOPES, TIMEOUT, config_from
+from .models import Answer, Consent, ConsentRequest, Scenario
+from .receipts import Receipt
+
+__all__ = ["Checks", "Consents", "Ledger", "Scenarios", "Xinyi"]
+
+
+class _Resource:
+    def __init__(self, engine: Engine, driver: SyncDriver) -> None:
+        self._engine = engine
+        self._driver = driver
+
+
+class Scenarios(_Resource):
+    """The published scenarios. Public: needs no consent and no token."""
+
+    def list(self) -> tuple[Scenario, ...]:
+        """All scenarios in their current version."""
+        return self._driver.run(operations.list_scenarios(self._engine))
+
+    def get(self, scenario_id: str) -> Scenario:
+        """One scenario in its current version. Raises ``NotFound``."""
+        return self._driver.run(operations.get_scenario(self._engine, scenario_id))
+
+
+class Checks(_Resource):
+    """Checks of one subject against one scenario under one consent."""
+
+    def create(self, *, scenario: str, consent_id: str, reference: str, idempotency_key: str | None = None) -> Answer:
+        """Asks whether the scenario's published criteria are met.
+
+        ``reference`` is your own case number and ties this use of the consent to a case. The idempotency key is made
+        for you and kept across the retries; give one only to make a call repeatable after your own crash.
+
+        Raises a ``ConsentError`` when the consent doesn't carry the check, ``ScenarioMismatch``, ``NotEntitled``,
+        ``PartnerSuspended``, ``NotFound`` (unknown consent), ``RateLimited``, ``Unavailable`` or ``ConnectionFailed``.
+        """
+        return self._driver.run(operations.create_check(self._engine, scenario, consent_id, reference, idempotency_key))
+
+    def get(self, check_id: str) -> Answer:
+        """The answer of an earlier check. Raises ``NotFound``, or a ``ConsentError`` after a withdrawal."""
+        return self._driver.run(operations.get_check(self._engine, check_id))
+
+    def receipt(self, check_id: str) -> Receipt:
+        """The receipt of an earlier check. Raises ``NotFound``, or a ``ConsentError`` after a withdrawal."""
+        return self._driver.run(operations.get_receipt(self._engine, check_id))
+
+
+class Consents(_Resource):
+    """Asking subjects for their consent."""
+
+    def start(
+        self,
+        *,
+        scenario: str,
+        redirect_uri: str,
+        subject: Mapping[str, str] | None = None,
+        state: str | None = None,
+    ) -> ConsentRequest:
+        """Prepares a consent: send the subject to the ``url`` of what you get, and keep it for :meth:`finish`.
+
+        ``subject`` names who may give the consent, if you know the identifier already; anybody else who signs in is
+        refused. ``state`` is made for you.
+        """
+        return self._driver.run(operations.start_consent(self._engine, scenario, redirect_uri, subject, state))
+
+    def finish(self, callback_url: str, request: ConsentRequest) -> Consent:
+        """Turns the callback into the consent; works once for each callback.
+
+        Raises ``ConsentRefused`` when the subject didn't agree, ``CallbackInvalid`` when this isn't the answer to
+        ``request``, and ``ConnectionFailed`` when it is unknown what happened: then start anew.
+        """
+        return self._driver.run(operations.finish_consent(self._engine, callback_url, request))
+
+    def get(self, consent_id: str) -> Consent:
+        """The consent and its present state. Raises ``NotFound``."""
+        return self._driver.run(operations.get_consent(self._engine, consent_id))
+
+    def withdraw(self, consent_id: str) -> Consent:
+        """Gives the consent up, at once and for good; receipts of earlier checks stay valid. Raises ``NotFound``."""
+        return self._driver.run(operations.withdraw_consent(self._engine, consent_id))
+
+
+class Ledger(_Resource):
+    """The platform's transparency log."""
+
+    def jwks(self, *, refresh: bool = False) -> dict[str, Any]:
+        """The log's public keys, for verifying receipts offline: keep a copy with the receipts.
+
+        Fetched once and then kept by the client; ``refresh`` fetches anew.
+        """
+        return self._driver.run(operations.ledger_jwks(self._engine, refresh))
+
+
+class Xinyi:
+    """A client of one platform for one partner. Make one and share it between threads.
+
+    ``base_url``, ``client_id`` and ``private_key`` are taken from ``XINYI_BASE_URL``, ``XINYI_CLIENT_ID`` and
+    ``XINYI_PRIVATE_KEY_FILE`` or ``XINYI_PRIVATE_KEY`` when they aren't given. The key is a path, PEM, a JWK, or a
+    callable that returns one of them. ``timeout`` is in seconds. ``max_retries`` counts the tries after the first
+    one; 0 turns them off. ``http_client`` is your own httpx client (proxies, certificates, transports), which you
+    close yourself.
+
+    Raises ``ConfigurationError``.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str | None = None,
+        client_id: str | None = None,
+        private_key: PrivateKey | None = None,
+        scopes: Sequence[str] = SCOPES,
+        timeout: float = TIMEOUT,
+        max_retries: int = MAX_RETRIES,
+        http_client: HttpClient | None = None,
+    ) -> None:
+        engine = Engine(config_from(base_url, client_id, private_key, scopes, max_retries))
+        driver = SyncDriver(http_client, timeout)
+        self._engine = engine
+        self._driver = driver
+        self.scenarios = Scenarios(engine, driver)
+        self.checks = Checks(engine, driver)
+        self.consents = Consents(engine, driver)
+        self.ledger = Ledger(engine, driver)
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._driver.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        config = self._engine.config
+        return f"Xinyi(base_url={config.issuer!r}, client_id={config.client_id!r})"

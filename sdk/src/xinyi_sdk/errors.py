@@ -1,0 +1,304 @@
+"""What can go wrong, by meaning.
+
+::
+
+    XinyiError
+    ├── ConfigurationError          the client was built with something unusable
+    ├── ConnectionFailed            no answer came
+    │   └── TimedOut                … in time
+    ├── InvalidResponse             an answer came that the API doesn't describe
+    ├── APIError                    the platform refused: code, status, request_id, problem, retry_after, hint
+    │   ├── AuthenticationError     401, and OAuth's invalid_client, invalid_grant, …
+    │   ├── PermissionDenied        403
+    │   │   ├── NotEntitled
+    │   │   ├── PartnerSuspended
+    │   │   ├── ScenarioMismatch
+    │   │   └── ConsentError        the consent doesn't carry this check
+    │   │       ├── ConsentRequired
+    │   │       ├── ConsentPaused
+    │   │       ├── ConsentWithdrawn
+    │   │       ├── ConsentExpired
+    │   │       ├── ConsentConsumed
+    │   │       └── ConsentOutdated
+    │   ├── NotFound                404: it doesn't exist, or it isn't yours
+    │   ├── WrongState              409
+    │   ├── InvalidRequest          400, 405, 413, 415, 422, 431
+    │   │   └── IdempotencyKeyReused
+    │   ├── RateLimited             429
+    │   └── Unavailable             5xx
+    ├── CallbackInvalid             the callback isn't the one that was asked for
+    ├── ConsentFailed               the redirect came back with an error
+    │   └── ConsentRefused          … because the subject didn't agree
+    └── ReceiptInvalid              a receipt proves nothing, and why
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
+
+__all__ = [
+    "APIError",
+    "AuthenticationError",
+    "CallbackInvalid",
+    "ConfigurationError",
+    "ConnectionFailed",
+    "ConsentConsumed",
+    "ConsentError",
+    "ConsentExpired",
+    "ConsentFailed",
+    "ConsentOutdated",
+    "ConsentPaused",
+    "ConsentRefused",
+    "ConsentRequired",
+    "ConsentWithdrawn",
+    "IdempotencyKeyReused",
+    "InvalidRequest",
+    "InvalidResponse",
+    "NotEntitled",
+    "NotFound",
+    "PartnerSuspended",
+    "PermissionDenied",
+    "RateLimited",
+    "ReceiptInvalid",
+    "ScenarioMismatch",
+    "TimedOut",
+    "Unavailable",
+    "WrongState",
+    "XinyiError",
+]
+
+
+class XinyiError(Exception):
+    """The base of everything that this package raises on purpose."""
+
+
+class ConfigurationError(XinyiError):
+    """The client was built with something unusable. Names the setting, never its value."""
+
+
+class ConnectionFailed(XinyiError):
+    """No answer came, after all tries.
+
+    Whether the platform acted is unknown; the same idempotency key may be used again.
+    """
+
+
+class TimedOut(ConnectionFailed):
+    """The answer didn't come within the timeout."""
+
+
+class InvalidResponse(XinyiError):
+    """An answer came that the API doesn't describe.
+
+    Most often a proxy's, or another service's under the same address.
+    """
+
+
+class APIError(XinyiError):
+    """The platform refused.
+
+    ``code`` is stable and is what to branch on, if the class isn't enough; ``status`` is the HTTP status;
+    ``request_id`` is what support asks for; ``problem`` is the whole problem document (RFC 9457) or OAuth error (RFC
+    6749 §5.2); ``source`` points at the bad member; ``retry_after`` is in seconds and ``None`` when the platform
+    named no time; ``hint`` says what to do next.
+    """
+
+    hint: ClassVar[str] = "See the error's code under /v1/metadata/error-codes."
+
+    def __init__(
+        self, problem: Mapping[str, Any], status: int, request_id: str | None = None, retry_after: float | None = None
+    ) -> None:
+        super().__init__(problem, status, request_id, retry_after)
+        self.problem = problem
+        self.status = status
+        self.request_id = request_id
+        self.retry_after = retry_after
+        self.code: str = str(problem.get("code") or problem.get("error") or f"http_{status}")
+        self.detail: str | None = _text(problem, "detail", "error_description", "title")
+        self.source: str | None = _text(problem, "source")
+
+    def __str__(self) -> str:
+        said = f"{self.code} ({self.status})"
+        if self.detail:
+            said += f": {self.detail.rstrip('.')}"
+        if self.source:
+            said += f" at {self.source}"
+        said += f". {self.hint}"
+        return f"{said} [request {self.request_id}]" if self.request_id else said
+
+
+def _text(problem: Mapping[str, Any], *names: str) -> str | None:
+    return next((value for name in names if isinstance(value := problem.get(name), str) and value), None)
+
+
+class AuthenticationError(APIError):
+    """The platform doesn't accept who is calling."""
+
+    hint = "Check client_id, and that the public half of this private key is registered with the operator."
+
+
+class PermissionDenied(APIError):
+    """The platform knows who is calling and doesn't allow this."""
+
+    hint = "Ask the operator which scopes and scenarios this client has."
+
+
+class NotEntitled(PermissionDenied):
+    """This client wasn't given the scenario."""
+
+    hint = "Ask the operator to give this client the scenario."
+
+
+class PartnerSuspended(PermissionDenied):
+    """The partner is suspended."""
+
+    hint = "Contact the operator; trying again doesn't help."
+
+
+class ScenarioMismatch(PermissionDenied):
+    """The consent was given for another scenario."""
+
+    hint = "Use the consent that was given for this scenario, or ask for one with consents.start()."
+
+
+class ConsentError(PermissionDenied):
+    """The consent doesn't carry this check."""
+
+    hint = "Ask the subject again with consents.start(), and keep the scenario's fallback open."
+
+
+class ConsentRequired(ConsentError):
+    """The subject hasn't given the consent, or refused it."""
+
+
+class ConsentPaused(ConsentError):
+    """The subject has paused the consent."""
+
+    hint = "Offer the scenario's fallback; the subject can resume the consent in the portal."
+
+
+class ConsentWithdrawn(ConsentError):
+    """The subject or the partner has ended the consent. Receipts of earlier checks stay valid."""
+
+
+class ConsentExpired(ConsentError):
+    """The consent's time is over."""
+
+
+class ConsentConsumed(ConsentError):
+    """The consent was for one check, and that one was made."""
+
+
+class ConsentOutdated(ConsentError):
+    """The scenario has changed in a way that the consent doesn't cover."""
+
+
+class NotFound(APIError):
+    """It doesn't exist, or it isn't yours: the platform doesn't tell which."""
+
+    hint = "Check the id, and that it was made by this client."
+
+
+class WrongState(APIError):
+    """The thing is in a state that doesn't allow this."""
+
+    hint = "Read it again and decide by its state."
+
+
+class InvalidRequest(APIError):
+    """The request can't be accepted as it is; sending it again doesn't help."""
+
+    hint = "Correct the request."
+
+
+class IdempotencyKeyReused(InvalidRequest):
+    """The idempotency key was used before with another body."""
+
+    hint = "Use one idempotency key for one request only, or leave it to the SDK."
+
+
+class RateLimited(APIError):
+    """Too many requests, still after the retries."""
+
+    hint = "Wait for retry_after seconds, or slow down."
+
+
+class Unavailable(APIError):
+    """The platform can't answer for now, still after the retries. This is an outage, never an outcome."""
+
+    hint = "Try again later, or offer the scenario's fallback."
+
+
+class CallbackInvalid(XinyiError):
+    """The callback isn't the one that was asked for.
+
+    ``state`` or ``iss`` differ, or ``code`` is missing. Don't act on it.
+    """
+
+
+class ConsentFailed(XinyiError):
+    """The redirect came back with an error. ``code`` is OAuth's (RFC 6749 §4.1.2.1)."""
+
+    def __init__(self, code: str, description: str | None = None) -> None:
+        super().__init__(code, description)
+        self.code = code
+        self.description = description
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.description}" if self.description else self.code
+
+
+class ConsentRefused(ConsentFailed):
+    """The subject didn't agree. No reason is given; offer the scenario's fallback."""
+
+
+class ReceiptInvalid(XinyiError):
+    """A receipt proves nothing.
+
+    ``reason`` is one of ``form`` (not a receipt at all), ``key`` (signed with a key that isn't in the JWKS, or not
+    valid then), ``signature``, ``issuer``, ``inclusion`` (the entry isn't in the signed tree), ``entry``, ``answer``
+    (the answer isn't what was recorded) and ``reference``.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(reason, message)
+        self.reason = reason
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.message}"
+
+
+_BY_CODE: Final[Mapping[str, type[APIError]]] = {
+    "not_entitled": NotEntitled,
+    "partner_suspended": PartnerSuspended,
+    "scenario_mismatch": ScenarioMismatch,
+    "consent_not_authorised": ConsentRequired,
+    "consent_paused": ConsentPaused,
+    "consent_withdrawn": ConsentWithdrawn,
+    "consent_expired": ConsentExpired,
+    "consent_consumed": ConsentConsumed,
+    "consent_outdated": ConsentOutdated,
+    "idempotency_key_reused": IdempotencyKeyReused,
+    # RFC 6749 §5.2 and RFC 9449 §5 answer these with 400
+    "invalid_client": AuthenticationError,
+    "invalid_grant": AuthenticationError,
+    "unauthorized_client": AuthenticationError,
+    "invalid_dpop_proof": AuthenticationError,
+    "use_dpop_nonce": AuthenticationError,
+}
+_BY_STATUS: Final[Mapping[int, type[APIError]]] = {
+    401: AuthenticationError,
+    403: PermissionDenied,
+    404: NotFound,
+    409: WrongState,
+    429: RateLimited,
+}
+
+
+def error_class(code: str | None, status: int) -> type[APIError]:
+    """The class for a code, or for the status when the code is new to this version of the SDK."""
+    if code is not None and code in _BY_CODE:
+        return _BY_CODE[code]
+    if status >= 500:
+        return Unavailable
+    return _BY_STATUS.get(status, InvalidRequest if 400 <= status < 500 else APIError)

@@ -1,0 +1,168 @@
+"""What the platform answers, as frozen values.
+
+Members that this version doesn't know are ignored. Words from a closed list (outcomes, states) are plain strings, so
+that one that is new to this version survives; :class:`Outcome` and :class:`ConsentState` name those known today.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from .receipts import Receipt
+
+__all__ = [
+    "Answer",
+    "Consent",
+    "ConsentRequest",
+    "ConsentState",
+    "Criterion",
+    "Outcome",
+    "Scenario",
+    "ScenarioCriterion",
+    "ScenarioVersion",
+    "Text",
+]
+
+
+class Outcome(StrEnum):
+    """The outcomes of a check or a criterion. ``not_evidenced`` says nothing about the subject."""
+
+    MET = "met"
+    NOT_EVIDENCED = "not_evidenced"
+
+
+class ConsentState(StrEnum):
+    """The states of a consent."""
+
+    AWAITING_AUTHORISATION = "awaiting_authorisation"
+    AUTHORISED = "authorised"
+    PAUSED = "paused"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+    CONSUMED = "consumed"
+    REJECTED = "rejected"
+
+
+class Text(Struct, frozen=True):
+    """A text for people, in Chinese and English."""
+
+    zh: str
+    en: str
+
+    def __str__(self) -> str:
+        return self.zh
+
+
+class ScenarioVersion(Struct, frozen=True):
+    """Which published text of a scenario was used: its digest pins every word of it."""
+
+    id: str
+    version: int
+    digest: str
+
+
+class Criterion(Struct, frozen=True):
+    """What was disclosed about one criterion."""
+
+    id: str
+    outcome: str
+
+    @property
+    def met(self) -> bool:
+        """Whether a current record satisfies it. ``False`` says nothing about the subject."""
+        return self.outcome == Outcome.MET
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """The answer to one check.
+
+    ``subject`` is the subject's id for this partner alone; ``criteria`` holds those whose outcome is disclosed, by
+    id; ``disclosed`` holds values and bands, by criterion and field, and is empty unless the outcome is ``met``;
+    ``salts`` opens the receipt's commitments to them: keep it with the answer.
+    """
+
+    id: str
+    scenario: ScenarioVersion
+    subject: str
+    outcome: str
+    criteria: Mapping[str, Criterion]
+    disclosed: Mapping[str, Mapping[str, Any]]
+    as_of: datetime
+    valid_until: datetime
+    consent_expires_at: datetime | None
+    salts: Mapping[str, Mapping[str, str]]
+    receipt: Receipt
+
+    @property
+    def met(self) -> bool:
+        """Whether the scenario's published criteria are met. ``False`` says nothing about the subject."""
+        return self.outcome == Outcome.MET
+
+
+class ScenarioCriterion(Struct, frozen=True):
+    """One published criterion. ``disclose`` is ``none``, ``outcome``, ``band`` or ``value``."""
+
+    id: str
+    record: str
+    disclose: str = "none"
+
+
+class Scenario(Struct, frozen=True):
+    """A published scenario: what is asked, for what purpose, and what someone who refuses can do instead."""
+
+    id: str
+    version: int
+    digest: str
+    name: Text
+    purpose: Text
+    fallback: Text
+    criteria: tuple[ScenarioCriterion, ...]
+
+
+class Consent(Struct, frozen=True, kw_only=True):
+    """A subject's consent to one scenario for one partner."""
+
+    id: str
+    scenario: str
+    scenario_version: int | None = None
+    state: str
+    expires_at: datetime | None = None
+
+    @property
+    def usable(self) -> bool:
+        """Whether it was authorised when it was read. It may have ended since: only a check decides."""
+        return self.state == ConsentState.AUTHORISED
+
+
+class ConsentRequest(Struct, frozen=True, kw_only=True):
+    """A consent that was asked for. Send the subject to ``url`` and keep the rest until the callback.
+
+    Any process of the partner may finish it. It holds secrets (``code_verifier`` and the request's own
+    ``proof_key``), so keep it on the server or in an encrypted session, and neither in a log nor in a cookie that the
+    browser can read.
+    """
+
+    url: str
+    state: str
+    scenario: str
+    redirect_uri: str
+    issuer: str
+    expires_at: datetime
+    code_verifier: str
+    proof_key: str
+
+    def __repr__(self) -> str:
+        return f"ConsentRequest(scenario={self.scenario!r}, expires_at={self.expires_at.isoformat()}, …)"
+
+    def to_json(self) -> str:
+        """The request as text, for a session store."""
+        return msgspec.json.encode(self).decode()
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "ConsentRequest":
+        """What :meth:`to_json` wrote. Raises ``ValueError`` for anything else."""
+        return msgspec.json.decode(text, type=cls)
