@@ -36,6 +36,10 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A SQLAlchemy URL; the default is a SQLite file in ``data_dir``."""
     scenarios_dir: Path | None = None
     """Holds the record types and scenarios; the default is the set that comes with the product."""
+    operator_name_zh: str = "信用中心（沙箱）"
+    operator_name_en: str = "Credit Centre (sandbox)"
+    operator_contact: str = "rights@credit-centre.example"
+    """How people reach whoever runs this installation: shown on every consent page (PIPL 17)."""
     body_limit: Annotated[int, Meta(ge=1024)] = 1024 * 1024
     """The most bytes of a request body, except for uploads of records."""
     upload_limit: Annotated[int, Meta(ge=1024)] = 64 * 1024 * 1024

@@ -13,6 +13,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..kernel.errors import Code
+from ..kernel.text import Language
+from ..scenarios.model import ConsentForm, Uses
 
 ANSWER_WITHIN: Final = timedelta(minutes=60)
 """An unanswered request expires after this."""
@@ -79,12 +81,12 @@ class Consent(Struct, frozen=True, kw_only=True):
     scenario_version: int
     scenario_digest: str
     units: tuple[str, ...]
-    form: str
-    uses: str
+    form: ConsentForm
+    uses: Uses
     named_subject: str | None = None
     subject_id: str | None = None
     representative_id: str | None = None
-    language: str | None = None
+    language: Language | None = None
     notice_digest: str | None = None
     created_at: datetime
     request_expires_at: datetime
@@ -104,7 +106,7 @@ class Consent(Struct, frozen=True, kw_only=True):
 
     @property
     def once(self) -> bool:
-        return self.uses == "once"
+        return self.uses is Uses.ONCE
 
 
 class End(Struct, frozen=True):

@@ -9,6 +9,7 @@ from msgspec.structs import asdict
 from sqlalchemy import Select, bindparam, case, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ..scenarios.model import Uses
 from .model import Consent, ConsentState, EndReason, Party
 from .tables import consents
 
@@ -54,7 +55,7 @@ async def count_uses(tx: AsyncConnection, uses: Mapping[str, int], at: datetime)
     """
     if not uses:
         return
-    once = consents.c.uses == literal("once")
+    once = consents.c.uses == literal(Uses.ONCE.value)
     statement = (
         update(consents)
         .where(consents.c.id == bindparam("consent_id"))
