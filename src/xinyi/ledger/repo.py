@@ -5,10 +5,10 @@ from datetime import datetime
 
 from msgspec import Struct
 from sqlalchemy import func, insert, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from .model import NewEntry
+from ..storage.sql import insert_ignoring
+from .model import ERASURE, NewEntry
 from .tables import ledger_checkpoints, ledger_entries, ledger_head, ledger_leaves, ledger_nodes
 from .tree import Growth, Node
 
@@ -49,9 +49,8 @@ async def lock_head(tx: AsyncConnection) -> Head | None:
 
 async def create_head(tx: AsyncConnection, log_id: str) -> None:
     """Makes the head of a new log, unless another transaction did: then waits for that one."""
-    dialect = sqlite if tx.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(ledger_head).values(slot=1, log_id=log_id, tree_size=0, frontier=b"", checkpoint=None)
-    await tx.execute(statement.on_conflict_do_nothing())
+    statement = insert_ignoring(tx, ledger_head, ["slot"])
+    await tx.execute(statement.values(slot=1, log_id=log_id, tree_size=0, frontier=b"", checkpoint=None))
 
 
 async def is_empty(tx: AsyncConnection) -> bool:
@@ -139,7 +138,7 @@ async def nodes(tx: AsyncConnection, log_id: str, wanted: Collection[Node]) -> M
 
 
 async def unerased(tx: AsyncConnection, log_id: str, entry_id: str) -> list[int]:
-    """The places of an id's entries whose bodies are still there."""
+    """The places of an id's entries whose bodies are still there and may be erased."""
     statement = (
         select(ledger_leaves.c.leaf_index)
         .join(
@@ -148,7 +147,7 @@ async def unerased(tx: AsyncConnection, log_id: str, entry_id: str) -> list[int]
             & (ledger_entries.c.leaf_index == ledger_leaves.c.leaf_index),
         )
         .where(ledger_leaves.c.entry_id == entry_id, ledger_leaves.c.log_id == log_id)
-        .where(ledger_entries.c.body.is_not(None))
+        .where(ledger_entries.c.body.is_not(None), ledger_leaves.c.kind != ERASURE)
         .order_by(ledger_leaves.c.leaf_index)
     )
     return list((await tx.execute(statement)).scalars())

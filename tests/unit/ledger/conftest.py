@@ -1,0 +1,42 @@
+"""A ledger in a fresh SQLite file."""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from tests.support.clock import ManualClock
+from tests.support.ledger import Log
+from xinyi.ledger.service import LedgerService
+from xinyi.storage.database import Database
+from xinyi.storage.keys import KeyRing, open_keys
+
+ISSUER = "https://credit.example"
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncGenerator[Database]:
+    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'x.sqlite3'}")
+    await database.create_schema()
+    yield database
+    await database.close()
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyRing:
+    return open_keys(tmp_path_factory.mktemp("keys"), create=True).ledger
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def ledger(keys: KeyRing, clock: ManualClock) -> LedgerService:
+    return LedgerService(keys, ISSUER, clock)
+
+
+@pytest.fixture
+def log(database: Database, ledger: LedgerService, clock: ManualClock) -> Log:
+    return Log(database, ledger, clock)
