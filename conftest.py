@@ -1,5 +1,6 @@
 """What every test shares, the product's and the SDK's."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -18,7 +19,11 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _no_network() -> Iterator[None]:
+def _closed_world() -> Iterator[None]:
+    """No test sees the machine's settings or reaches beyond it."""
     with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith("XINYI_") or name.lower().endswith("_proxy"):
+                patch.delenv(name)
         forbid_network(patch)
         yield
