@@ -1,0 +1,105 @@
+"""The scenarios in memory: every version, loaded once at start-up, all of it or nothing."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from ..catalogue.files import FileError, Problem
+from ..catalogue.location import scenarios_dir
+from ..catalogue.service import Catalogue
+from ..kernel.canonical import digest
+from ..kernel.errors import Code, XinyiError
+from .cases import Case
+from .load import load_folder
+from .model import Disclose, Scenario, Uses
+
+
+class Registry:
+    """Scenarios by id and version."""
+
+    def __init__(self, scenarios: Iterable[Scenario], cases: Mapping[tuple[str, int], tuple[Case, ...]] | None = None):
+        self._versions: dict[str, dict[int, Scenario]] = {}
+        for scenario in sorted(scenarios, key=lambda each: (each.id, each.version)):
+            self._versions.setdefault(scenario.id, {})[scenario.version] = scenario
+        self._cases = dict(cases or {})
+        self.digest = digest([scenario.digest for scenario in self.all()])
+
+    @classmethod
+    def load(cls, catalogue: Catalogue, folder: Path | None = None) -> "Registry":
+        """Reads and lints ``folder/incentives`` (default: the set that comes with the product).
+
+        Raises :class:`FileError` with every problem of every file.
+        """
+        directory = (folder or scenarios_dir()) / "incentives"
+        files = load_folder(directory, catalogue)
+        problems = [problem for file in files for problem in file.problems]
+        if not files:
+            problems.append(Problem(directory, 1, "holds no scenarios"))
+        if problems:
+            raise FileError(sorted(problems))
+        scenarios = [file.scenario for file in files if file.scenario is not None]
+        cases = {(file.scenario.id, file.scenario.version): file.cases for file in files if file.scenario is not None}
+        return cls(scenarios, cases)
+
+    def all(self) -> list[Scenario]:
+        """The latest published version of each scenario, in the order of their ids."""
+        latest = (self._latest(scenario_id) for scenario_id in self._versions)
+        return [scenario for scenario in latest if scenario is not None]
+
+    def get(self, scenario_id: str) -> Scenario:
+        """The latest published version. Raises ``XinyiError(NOT_FOUND)``."""
+        scenario = self._latest(scenario_id)
+        if scenario is None:
+            raise XinyiError(Code.NOT_FOUND, "there is no such scenario")
+        return scenario
+
+    def version(self, scenario_id: str, version: int) -> Scenario:
+        """This very version, published or not any more. Raises ``XinyiError(NOT_FOUND)``."""
+        try:
+            return self._versions[scenario_id][version]
+        except KeyError:
+            raise XinyiError(Code.NOT_FOUND, "there is no such version of a scenario") from None
+
+    def versions(self, scenario_id: str) -> list[Scenario]:
+        """All versions, the oldest first; none for an unknown id."""
+        return list(self._versions.get(scenario_id, {}).values())
+
+    def cases(self, scenario: Scenario) -> tuple[Case, ...]:
+        """The published cases of this version."""
+        return self._cases.get((scenario.id, scenario.version), ())
+
+    def is_outdated(self, consented: Scenario, latest: Scenario | None = None) -> bool:
+        """Whether a consent to ``consented`` has to be asked for again (PIPL 14).
+
+        That is so when its version was taken out of use, or when ``latest`` (default: the latest published version)
+        widens what was consented to.
+        """
+        latest = latest or self._latest(consented.id)
+        return latest is None or not consented.published or widens(consented, latest)
+
+    def _latest(self, scenario_id: str) -> Scenario | None:
+        published = [scenario for scenario in self.versions(scenario_id) if scenario.published]
+        return published[-1] if published else None
+
+
+def widens(old: Scenario, new: Scenario) -> bool:
+    """Whether ``new`` asks for, shows or keeps anything that a consent to ``old`` doesn't cover."""
+    return (
+        not new.units <= old.units
+        or not new.record_types <= old.record_types
+        or new.purpose != old.purpose
+        or new.retention_days > old.retention_days
+        or new.answer_ttl > old.answer_ttl
+        or new.consent.max_days > old.consent.max_days
+        or (new.consent.uses is Uses.RECURRING and old.consent.uses is Uses.ONCE)
+        or any(_shows_more(old, new, criterion.id) for criterion in new.criteria if criterion.units)
+    )
+
+
+def _shows_more(old: Scenario, new: Scenario, criterion_id: str) -> bool:
+    """Whether a unit that both have means more now: other facts, a value instead of a band, or finer bands."""
+    before, after = old.criterion(criterion_id), new.criterion(criterion_id)
+    if after.record != before.record:
+        return True
+    if after.disclose is Disclose.VALUE and before.disclose is not Disclose.VALUE:
+        return True
+    return any(not set(bounds) <= set(before.bands.get(field, bounds)) for field, bounds in after.bands.items())
