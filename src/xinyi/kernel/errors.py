@@ -96,17 +96,25 @@ class XinyiError(Exception):
     """A refusal with a stable code.
 
     ``detail`` says what was wrong with this request, never a record's value or an identifier; ``source`` points at the
-    bad member (a JSON Pointer for bodies, a parameter's or header's name otherwise); ``retry_after`` is in seconds.
+    bad member (a JSON Pointer for bodies, a parameter's or header's name otherwise); ``retry_after`` is in seconds;
+    ``instance`` names what the refusal left behind, when it left something that can be asked for.
     """
 
     def __init__(
-        self, code: Code, detail: str | None = None, *, source: str | None = None, retry_after: int | None = None
+        self,
+        code: Code,
+        detail: str | None = None,
+        *,
+        source: str | None = None,
+        retry_after: int | None = None,
+        instance: str | None = None,
     ) -> None:
         super().__init__(code, detail)
         self.code = code
         self.detail = detail
         self.source = source
         self.retry_after = retry_after
+        self.instance = instance
 
     @property
     def definition(self) -> Definition:

@@ -1,6 +1,6 @@
 """The queries about partners, sources and clients."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -85,6 +85,10 @@ async def load_sources(tx: AsyncConnection) -> list[Source]:
 async def load_client(tx: AsyncConnection, client_id: str) -> Client | None:
     found = await _load_clients(tx, clients.c.id == client_id)
     return found[0] if found else None
+
+
+async def load_clients_by_id(tx: AsyncConnection, ids: Collection[str]) -> dict[str, Client]:
+    return {client.id: client for client in await _load_clients(tx, clients.c.id.in_(ids))} if ids else {}
 
 
 async def load_clients(tx: AsyncConnection, partner_id: str | None = None) -> list[Client]:

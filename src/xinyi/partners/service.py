@@ -125,6 +125,10 @@ class PartnerService:
         """The client with its partner or source, whatever their state."""
         return await repo.load_client(tx, client_id)
 
+    async def clients_by_id(self, tx: AsyncConnection, ids: Collection[str]) -> dict[str, Client]:
+        """The clients with these ids, in one query, whatever their state."""
+        return await repo.load_clients_by_id(tx, ids)
+
     async def clients(self, tx: AsyncConnection, partner_id: str | None = None) -> list[Client]:
         """All clients, or one partner's; oldest first."""
         return await repo.load_clients(tx, partner_id)

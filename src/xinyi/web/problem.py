@@ -3,7 +3,6 @@
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
-import structlog
 from litestar import Request, Response
 from litestar.exceptions import (
     ClientException,
@@ -17,9 +16,9 @@ from litestar.openapi.spec import Example
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ..kernel.errors import DEFINITIONS, Code, XinyiError
+from ..telemetry.logs import log_unforeseen
 
 PROBLEM_JSON: Final = "application/problem+json"
-_log = structlog.get_logger()
 
 
 class Problem(Struct, frozen=True, omit_defaults=True):
@@ -29,7 +28,7 @@ class Problem(Struct, frozen=True, omit_defaults=True):
     title: Annotated[str, Meta(description="What went wrong, Chinese first and English second.")]
     status: Annotated[int, Meta(ge=400, le=599, description="The HTTP status.")]
     code: Annotated[Code, Meta(description="The stable code; see `/v1/metadata/error-codes`.")]
-    instance: Annotated[str, Meta(description="This occurrence: the request's interaction id as a URN.")]
+    instance: Annotated[str, Meta(description="This occurrence: what the refusal left, or the request's id.")]
     detail: Annotated[str, Meta(description="What was wrong with this request.")] | UnsetType = UNSET
     source: (
         Annotated[str, Meta(description="The bad member: a JSON Pointer, or a parameter's or header's name.")]
@@ -55,7 +54,7 @@ def problem_of(error: XinyiError, instance: str) -> Problem:
 
 def respond(request: Request[Any, Any, Any], error: XinyiError) -> Response[Any]:
     """The response that tells ``error``."""
-    problem = problem_of(error, f"urn:uuid:{request.scope['state'].get('interaction_id', '')}")
+    problem = problem_of(error, error.instance or f"urn:uuid:{request.scope['state'].get('interaction_id', '')}")
     headers = {}
     if error.retry_after is not None:
         headers["retry-after"] = str(error.retry_after)
@@ -105,14 +104,8 @@ def _translate(error: HTTPException) -> XinyiError:
 
 
 def on_any_exception(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-    """What nobody foresaw: logged by its type alone, since its text might carry a value; told as ``internal``."""
-    frames = []
-    traceback = error.__traceback__
-    while traceback is not None:
-        code = traceback.tb_frame.f_code
-        frames.append(f"{code.co_filename}:{traceback.tb_lineno} {code.co_name}")
-        traceback = traceback.tb_next
-    _log.error("unhandled", error=type(error).__name__, frames=frames[-12:])
+    """What nobody foresaw is told as ``internal``."""
+    log_unforeseen(error)
     return respond(request, XinyiError(Code.INTERNAL))
 
 

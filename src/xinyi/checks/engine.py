@@ -1,0 +1,100 @@
+"""The engine: everything that waits is answered as one batch, in one transaction, with one signature.
+
+There is no timer. While one batch is in the database the next one gathers, so that under load the cost of the queries,
+the commit and the signature is shared, and with one caller nothing is added.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy.exc import DBAPIError
+
+from ..kernel.errors import Code, XinyiError
+from ..telemetry.logs import log_unforeseen
+from .model import Ask, Result
+from .service import CheckService
+
+BATCH: Final = 256
+"""The most requests that one transaction carries."""
+
+CAPACITY: Final = 4096
+"""The most requests that may wait; beyond it callers are told to come back."""
+
+
+class Engine:
+    """One per worker. :meth:`start` it before the first check, :meth:`stop` it to finish what waits."""
+
+    def __init__(self, checks: CheckService) -> None:
+        self._checks = checks
+        self._waiting: deque[tuple[Ask, asyncio.Future[Result]]] = deque()
+        self._arrival = asyncio.Event()
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="checks.engine")
+
+    async def stop(self) -> None:
+        """Finishes what waits; what comes later is refused."""
+        self._stopping = True
+        self._arrival.set()
+        if self._task is not None:
+            await self._task
+
+    async def check(self, ask: Ask) -> Result:
+        """Answers one request, in company of those who wait at the same moment.
+
+        Raises ``XinyiError(UNAVAILABLE)`` when too many wait, or when the batch can't be committed: then nothing was
+        answered, and nothing was used up.
+        """
+        if self._stopping or len(self._waiting) >= CAPACITY:
+            raise XinyiError(Code.UNAVAILABLE, "too many checks wait", retry_after=1)
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((ask, future))
+        self._arrival.set()
+        return await future
+
+    async def _run(self) -> None:
+        while self._waiting or not self._stopping:
+            await self._arrival.wait()
+            self._arrival.clear()
+            while self._waiting:
+                await self._answer(self._next())
+
+    def _next(self) -> list[tuple[Ask, asyncio.Future[Result]]]:
+        """The next batch, without those who hung up."""
+        batch: list[tuple[Ask, asyncio.Future[Result]]] = []
+        while self._waiting and len(batch) < BATCH:
+            ask, future = self._waiting.popleft()
+            if not future.done():
+                batch.append((ask, future))
+        return batch
+
+    async def _answer(self, batch: Sequence[tuple[Ask, asyncio.Future[Result]]]) -> None:
+        """Answers a batch; one that the database refuses for its data is taken apart, so that an item fails alone."""
+        try:
+            results = await self._checks.run([ask for ask, _ in batch])
+        except DBAPIError as error:
+            if len(batch) == 1:
+                log_unforeseen(error)
+                _fail(batch, XinyiError(Code.UNAVAILABLE, "the check couldn't be stored", retry_after=1))
+                return
+            for item in batch:
+                await self._answer([item])
+        except XinyiError as error:
+            _fail(batch, error)
+        except Exception as error:  # noqa: BLE001 (the engine outlives a bug in one batch, and its callers are told)
+            log_unforeseen(error)
+            _fail(batch, XinyiError(Code.INTERNAL))
+        else:
+            for (_, future), result in zip(batch, results, strict=True):
+                if not future.done():
+                    future.set_result(result)
+
+
+def _fail(batch: Sequence[tuple[Ask, asyncio.Future[Result]]], error: XinyiError) -> None:
+    for _, future in batch:
+        if not future.done():
+            future.set_exception(XinyiError(error.code, error.detail, retry_after=error.retry_after))

@@ -1,0 +1,296 @@
+"""A list of requests in, a list of results out: load, evaluate, minimise, commit, answer.
+
+An online call is a list of one or more that wait at the same moment; a batch is the same with a longer list.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ..consents import repo as consents_repo
+from ..consents.model import Consent, ConsentState, refusal, spend, state
+from ..kernel.clock import Clock, whole_seconds
+from ..kernel.errors import Code
+from ..kernel.ids import new_id
+from ..ledger.model import NewEntry
+from ..ledger.service import LedgerService
+from ..partners.model import Client
+from ..partners.service import PartnerService
+from ..records.service import RecordService
+from ..scenarios.criteria import evaluate
+from ..scenarios.disclosure import Disclosure, minimise
+from ..scenarios.model import Scenario
+from ..scenarios.registry import Registry
+from ..storage import idempotency
+from ..storage.database import Database
+from ..storage.idempotency import Use
+from ..subjects.service import SubjectService
+from . import repo
+from .model import (
+    Answer,
+    Answered,
+    Ask,
+    CheckBody,
+    ReceiptBody,
+    Refused,
+    Result,
+    ScenarioRef,
+    check_entry,
+    new_salts,
+    refusal_entry,
+)
+from .repo import CheckRow
+
+
+class _Draft(Struct, frozen=True, kw_only=True):
+    """One result on its way: the ledger gives its receipt at the very end."""
+
+    index: int
+    ask: Ask
+    check_id: str
+    subject_id: str | None
+    entry: bytes
+    answer: Answer | None = None
+    code: Code | None = None
+
+
+class CheckService:
+    """Answers checks, and gives earlier answers again."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        partners: PartnerService,
+        subjects: SubjectService,
+        records: RecordService,
+        scenarios: Registry,
+        ledger: LedgerService,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._partners = partners
+        self._subjects = subjects
+        self._records = records
+        self._scenarios = scenarios
+        self._ledger = ledger
+
+    async def run(self, asks: Sequence[Ask]) -> list[Result]:
+        """Answers ``asks`` in one transaction; the results stand in the same order.
+
+        Raises ``XinyiError(UNAVAILABLE)`` when the database can't be reached or the commit isn't confirmed, and
+        SQLAlchemy's ``DBAPIError`` when it refuses the data. Either way nothing was answered and no use was spent.
+        """
+        results: dict[int, Result] = {}
+        async with self._database.transaction() as tx:
+            todo = await self._replay(tx, asks, results)
+            consents = await consents_repo.lock(tx, sorted({ask.request.consent_id for ask in todo.values()}))
+            clients = await self._partners.clients_by_id(tx, {ask.client_id for ask in todo.values()})
+            # Read under the locks: a withdrawal that has returned lies before this moment.
+            at = self._clock.now()
+            drafts = await self._draft(tx, todo, consents, clients, at, results)
+            await self._commit(tx, drafts, at, results)
+        first = {(ask.partner_id, ask.idempotency_key): results[index] for index, ask in todo.items()}
+        return [
+            results[index] if index in results else first[ask.partner_id, ask.idempotency_key]
+            for index, ask in enumerate(asks)
+        ]
+
+    async def get(self, *, partner_id: str, bound_consent_id: str | None, check_id: str) -> Result:
+        """An earlier result of this partner, as it was given.
+
+        ``Refused(NOT_FOUND)`` for what doesn't exist and for what is another's; ``Refused(CONSENT_WITHDRAWN)`` once the
+        subject has withdrawn.
+        """
+        async with self._database.read() as tx:
+            row = (await repo.find(tx, [check_id])).get(check_id)
+            if row is None or row.partner_id != partner_id or bound_consent_id not in {None, row.consent_id}:
+                return Refused(Code.NOT_FOUND)
+            return (await self._stored(tx, [row]))[row.id]
+
+    def receipt(self, answered: Answered) -> ReceiptBody:
+        """The receipt in an answer."""
+        return msgspec.json.decode(answered.body, type=ReceiptBody)
+
+    async def _stored(self, tx: AsyncConnection, rows: Collection[CheckRow]) -> dict[str, Result]:
+        """What these checks gave, unless their consent has been withdrawn since."""
+        consents = await consents_repo.load(tx, {row.consent_id for row in rows})
+        at = self._clock.now()
+        return {
+            row.id: _again(row, withdrawn=state(consents[row.consent_id], at) is ConsentState.WITHDRAWN) for row in rows
+        }
+
+    async def _replay(self, tx: AsyncConnection, asks: Sequence[Ask], results: dict[int, Result]) -> dict[int, Ask]:
+        """Settles the asks whose idempotency key was used before; returns the others, each key once."""
+        keyed = {(ask.partner_id, ask.idempotency_key) for ask in asks if ask.idempotency_key is not None}
+        earlier = await idempotency.find(tx, keyed)
+        rows = await repo.find(tx, {use.resource for use in earlier.values()})
+        stored = await self._stored(tx, rows.values()) if rows else {}
+        todo: dict[int, Ask] = {}
+        digests: dict[tuple[str, str], str] = {}
+        for index, ask in enumerate(asks):
+            if ask.idempotency_key is None:
+                todo[index] = ask
+                continue
+            pair = (ask.partner_id, ask.idempotency_key)
+            if (use := earlier.get(pair)) is not None:
+                same = use.digest == ask.digest
+                results[index] = stored[use.resource] if same else Refused(Code.IDEMPOTENCY_KEY_REUSED)
+            elif pair not in digests:
+                digests[pair] = ask.digest
+                todo[index] = ask
+            elif digests[pair] != ask.digest:
+                results[index] = Refused(Code.IDEMPOTENCY_KEY_REUSED)
+        return todo
+
+    async def _draft(
+        self,
+        tx: AsyncConnection,
+        todo: Mapping[int, Ask],
+        consents: dict[str, Consent],
+        clients: Mapping[str, Client],
+        at: datetime,
+        results: dict[int, Result],
+    ) -> list[_Draft]:
+        """Evaluates and minimises; what names an unknown or foreign consent is settled and leaves nothing."""
+        wanted = {
+            (consent.subject_id, consent.scenario_id) for consent in consents.values() if consent.subject_id is not None
+        }
+        latest = {scenario.id: scenario for scenario in self._scenarios.all()}
+        types = {
+            code for _, scenario_id in wanted if scenario_id in latest for code in latest[scenario_id].record_types
+        }
+        records = await self._records.load(tx, wanted, types)
+        drafts: list[_Draft] = []
+        for index, ask in todo.items():
+            consent = consents.get(ask.request.consent_id)
+            if consent is None or not _may_name(ask, consent):
+                results[index] = Refused(Code.NOT_FOUND)
+                continue
+            client, scenario = clients.get(ask.client_id), latest.get(consent.scenario_id)
+            code = self._refusal(ask, consent, client, scenario, at)
+            if code is not None or client is None or scenario is None or consent.subject_id is None:
+                drafts.append(self._refuse(index, ask, consent, code or Code.NOT_ENTITLED, at))
+                continue
+            evaluation = evaluate(scenario, records[consent.subject_id, scenario.id], at)
+            granted = client.scenarios[scenario.id]
+            units = scenario.units if granted is None else granted
+            disclosure = minimise(scenario, evaluation, consent.units, units)
+            drafts.append(self._answer(index, ask, consent, scenario, disclosure, at))
+            consents[consent.id] = spend(consent, at)
+        return drafts
+
+    def _refusal(
+        self, ask: Ask, consent: Consent, client: Client | None, scenario: Scenario | None, at: datetime
+    ) -> Code | None:
+        """Why this ask gets no answer; ``None`` when it gets one."""
+        if client is None or not client.active:
+            return Code.NOT_ENTITLED
+        if not client.owner.active:
+            return Code.PARTNER_SUSPENDED
+        if (code := refusal(consent, ask.request.scenario, at)) is not None:
+            return code
+        if consent.scenario_id not in client.scenarios:
+            return Code.NOT_ENTITLED
+        consented = self._scenarios.version(consent.scenario_id, consent.scenario_version)
+        if scenario is None or self._scenarios.is_outdated(consented, scenario):
+            return Code.CONSENT_OUTDATED
+        return None
+
+    def _answer(
+        self, index: int, ask: Ask, consent: Consent, scenario: Scenario, disclosure: Disclosure, at: datetime
+    ) -> _Draft:
+        assert consent.subject_id is not None
+        assert consent.expires_at is not None
+        as_of = whole_seconds(at)
+        answer = Answer(
+            id=new_id("chk", at),
+            scenario=ScenarioRef(scenario.id, scenario.version, scenario.digest),
+            subject=self._subjects.pairwise(consent.subject_id, ask.partner_id),
+            outcome=disclosure.outcome,
+            criteria=disclosure.criteria,
+            disclosed=disclosure.disclosed,
+            salts=new_salts(disclosure),
+            as_of=as_of,
+            valid_until=min(as_of + scenario.answer_ttl, consent.expires_at),
+            consent_expires_at=consent.expires_at,
+        )
+        entry = check_entry(answer, consent_id=consent.id, partner_id=ask.partner_id, reference=ask.request.reference)
+        return _Draft(
+            index=index, ask=ask, check_id=answer.id, subject_id=consent.subject_id, entry=entry, answer=answer
+        )
+
+    def _refuse(self, index: int, ask: Ask, consent: Consent, code: Code, at: datetime) -> _Draft:
+        check_id = new_id("chk", at)
+        subject = self._pairwise(consent)
+        entry = refusal_entry(check_id, code, ask, subject, whole_seconds(at))
+        return _Draft(index=index, ask=ask, check_id=check_id, subject_id=consent.subject_id, entry=entry, code=code)
+
+    def _pairwise(self, consent: Consent) -> str | None:
+        """The subject as the partner knows them, once they have agreed: nothing tells who refused."""
+        if consent.subject_id is None or not consent.given:
+            return None
+        return self._subjects.pairwise(consent.subject_id, consent.partner_id)
+
+    async def _commit(
+        self, tx: AsyncConnection, drafts: Sequence[_Draft], at: datetime, results: dict[int, Result]
+    ) -> None:
+        """Stores the results; the ledger comes last, since its head is the lock that everyone waits for."""
+        if not drafts:
+            return
+        spent = Counter(draft.ask.request.consent_id for draft in drafts if draft.answer is not None)
+        await consents_repo.count_uses(tx, spent, at)
+        await idempotency.store(
+            tx,
+            [
+                Use(draft.ask.partner_id, draft.ask.idempotency_key, draft.ask.digest, draft.check_id)
+                for draft in drafts
+                if draft.ask.idempotency_key is not None
+            ],
+            at,
+        )
+        kinds = ("refusal" if draft.answer is None else "check" for draft in drafts)
+        entries = [NewEntry(kind, draft.check_id, draft.entry) for kind, draft in zip(kinds, drafts, strict=True)]
+        receipts = await self._ledger.append(tx, entries, at)
+        rows = [_row(draft, receipt, at) for draft, receipt in zip(drafts, receipts, strict=True)]
+        await repo.add(tx, rows)
+        for draft, row in zip(drafts, rows, strict=True):
+            results[draft.index] = _again(row, withdrawn=False)
+
+
+def _may_name(ask: Ask, consent: Consent) -> bool:
+    """Whether this caller may know that the consent exists."""
+    return consent.partner_id == ask.partner_id and ask.bound_consent_id in {None, consent.id}
+
+
+def _row(draft: _Draft, receipt: str, at: datetime) -> CheckRow:
+    ask, answer = draft.ask, draft.answer
+    return CheckRow(
+        id=draft.check_id,
+        partner_id=ask.partner_id,
+        client_id=ask.client_id,
+        subject_id=draft.subject_id,
+        consent_id=ask.request.consent_id,
+        scenario_id=ask.request.scenario,
+        scenario_version=None if answer is None else answer.scenario.version,
+        reference=ask.request.reference,
+        outcome=None if answer is None else answer.outcome,
+        refusal=draft.code,
+        body=None if answer is None else msgspec.json.encode(CheckBody(answer, receipt)).decode(),
+        created_at=at,
+    )
+
+
+def _again(row: CheckRow, *, withdrawn: bool) -> Result:
+    """What this check gives whenever it is asked for."""
+    if row.refusal is not None:
+        return Refused(Code(row.refusal), row.id)
+    if withdrawn:
+        return Refused(Code.CONSENT_WITHDRAWN, row.id)
+    assert row.body is not None
+    return Answered(row.id, row.body.encode())
