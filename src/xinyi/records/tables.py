@@ -12,6 +12,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from ..partners.tables import sources
 from ..storage.types import Json, UtcDateTime, metadata
 from ..subjects.tables import subjects
 
@@ -21,7 +22,7 @@ records = Table(
     Column("id", String(32), primary_key=True),
     Column("subject_id", ForeignKey(subjects.c.id), nullable=False),
     Column("record_type", String(32), nullable=False),
-    Column("source_id", String(64), nullable=False),
+    Column("source_id", ForeignKey(sources.c.id), nullable=False),
     Column("source_ref", String(128), nullable=False),
     Column("region", String(6), nullable=False),
     Column("observed_at", UtcDateTime, nullable=False),
@@ -50,7 +51,7 @@ record_batches = Table(
     "record_batches",
     metadata,
     Column("id", String(32), primary_key=True),
-    Column("source_id", String(64), nullable=False),
+    Column("source_id", ForeignKey(sources.c.id), nullable=False),
     Column("format", String(8), nullable=False),
     # of the file; none when it came through a pipe
     Column("digest", String(64)),

@@ -1,0 +1,1 @@
+"""Made-up subjects and records for the sandbox: recognisable by their region, which no province has."""
