@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements.lock"
 VENV = ROOT / ".venv"
 VENV_PYTHON = VENV / "bin" / "python"
-PROJECTS = [project for project in (ROOT, ROOT / "sdk") if (project / "pyproject.toml").exists()]
+PROJECTS = (ROOT, ROOT / "sdk")
 NODE = ROOT / "tools" / "node"
 BROWSER = ROOT / ".build" / "browser"
 

@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import Error
 
 from tests.browser.conftest import OpenPage
+from tests.support.accessibility import accessibility_faults
 from tests.support.browser import PHONE
 
 PAGE = """<!doctype html><html lang="zh"><meta charset="utf-8">
@@ -24,3 +25,12 @@ def test_chinese_characters_have_glyphs_of_their_own(open_page: OpenPage) -> Non
 def test_no_page_reaches_another_machine(open_page: OpenPage) -> None:
     with pytest.raises(Error, match="ERR_NAME_NOT_RESOLVED"):
         open_page().goto("http://credit.example/")
+
+
+def test_accessibility_faults_are_found_under_a_strict_policy(open_page: OpenPage) -> None:
+    page = open_page()
+    policy = {"content-security-policy": "default-src 'none'"}
+    body = "<!doctype html><title>t</title><img src=x>"
+    page.route("**/*", lambda route: route.fulfill(body=body, content_type="text/html", headers=policy))
+    page.goto("http://127.0.0.1:1/")
+    assert {fault.partition(":")[0] for fault in accessibility_faults(page)} >= {"image-alt", "html-has-lang"}
