@@ -19,7 +19,8 @@ class Covers(StrEnum):
     """What a case is an example of."""
 
     MET = "met"
-    BELOW_THRESHOLD = "below_threshold"
+    JUST_SHORT = "just_short"
+    """One short of a threshold, or just outside a list."""
     STALE = "stale"
     NO_RECORD = "no_record"
     WITHHELD = "withheld"

@@ -47,6 +47,8 @@ class Fact(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, 
             record_type = catalogue.get(self.record)
         except XinyiError:
             raise FactError("there is no such record type", "record") from None
+        if self.suppressed and not record_type.suppressible:
+            raise FactError("records of this type can't be suppressed", "suppressed")
         observed_at = at + _days(self.observed)
         given: dict[str, object] = {
             member: _absolute(value, at) if isinstance(record_type.fields.get(member), DateField) else value

@@ -8,14 +8,15 @@ from typing import Final
 from msgspec import Struct
 
 from ..catalogue.files import FileError, Problem, Source, read
+from ..catalogue.model import EnumField
 from ..catalogue.service import Catalogue
 from . import lint
 from .cases import Case, CaseFile, Covers, answer, difference
 from .facts import FactError
-from .model import Scenario
+from .model import Criterion, Scenario
 
 _OLDER: Final = re.compile(r"^(?P<id>.+)\.v(?P<version>[1-9][0-9]*)$")
-_ALWAYS: Final = (Covers.MET, Covers.STALE, Covers.NO_RECORD, Covers.WITHHELD, Covers.DISPUTED, Covers.SUPPRESSED)
+_ALWAYS: Final = (Covers.MET, Covers.STALE, Covers.NO_RECORD, Covers.WITHHELD, Covers.DISPUTED)
 _MOMENT: Final = datetime(2026, 6, 15, 4, 0, tzinfo=UTC)
 """Cases are relative to the moment of evaluation, so that any moment serves."""
 
@@ -59,6 +60,7 @@ def load_file(path: Path, catalogue: Catalogue) -> ScenarioFile:
         return ScenarioFile(path, scenario, (), (*problems, *error.problems))
     problems += _unlike(scenario, cases, cases_source)
     if not problems:
+        problems += _uncovered(scenario, cases, cases_source, catalogue)
         problems += _broken_cases(scenario, cases, cases_source, catalogue)
     return ScenarioFile(path, scenario, cases.cases, tuple(problems))
 
@@ -87,12 +89,30 @@ def _unlike(scenario: Scenario, cases: CaseFile, source: Source) -> list[Problem
         for index, case in enumerate(ids)
         if case in ids[:index]
     ]
-    wanted = list(_ALWAYS)
-    if any(condition.at_least is not None for criterion in scenario.criteria for condition in criterion.test.values()):
-        wanted.append(Covers.BELOW_THRESHOLD)
-    covered = {case.covers for case in cases.cases}
-    problems += [source.problem(f"no case covers `{kind.value}`", "cases") for kind in wanted if kind not in covered]
     return problems
+
+
+def _uncovered(scenario: Scenario, cases: CaseFile, source: Source, catalogue: Catalogue) -> list[Problem]:
+    """What no case is an example of."""
+    wanted = list(_ALWAYS)
+    if any(_can_fall_short(criterion, catalogue) for criterion in scenario.criteria):
+        wanted.append(Covers.JUST_SHORT)
+    if any(catalogue.get(code).suppressible for code in scenario.record_types):
+        wanted.append(Covers.SUPPRESSED)
+    covered = {case.covers for case in cases.cases}
+    return [source.problem(f"no case covers `{kind.value}`", "cases") for kind in wanted if kind not in covered]
+
+
+def _can_fall_short(criterion: Criterion, catalogue: Catalogue) -> bool:
+    """Whether a record of the type can be there and not be enough."""
+    fields = catalogue.get(criterion.record).fields
+    for member, condition in criterion.test.items():
+        field = fields[member]
+        if condition.at_least is not None or (
+            isinstance(field, EnumField) and not field.values.keys() <= set(condition.in_)
+        ):
+            return True
+    return False
 
 
 def _broken_cases(scenario: Scenario, cases: CaseFile, source: Source, catalogue: Catalogue) -> list[Problem]:

@@ -83,8 +83,8 @@ class Criterion(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     """Why the overall outcome alone isn't enough for the partner."""
 
     def __post_init__(self) -> None:
-        if not timedelta() < self.max_age <= timedelta(days=3660):
-            raise ValueError("`max_age` must be longer than nothing and at most 3660d")
+        if not timedelta() < self.max_age <= timedelta(days=3660) or self.max_age % timedelta(days=1):
+            raise ValueError("`max_age` must be whole days, at most 3660d")
         if bool(self.fields) != (self.disclose is Disclose.VALUE):
             raise ValueError("`fields` go with `disclose: value`, and with nothing else")
         if bool(self.bands) != (self.disclose is Disclose.BAND):

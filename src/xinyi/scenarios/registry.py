@@ -20,6 +20,11 @@ class Registry:
         self._versions: dict[str, dict[int, Scenario]] = {}
         for scenario in sorted(scenarios, key=lambda each: (each.id, each.version)):
             self._versions.setdefault(scenario.id, {})[scenario.version] = scenario
+        self._published = {
+            scenario_id: published[-1]
+            for scenario_id, versions in self._versions.items()
+            if (published := [scenario for scenario in versions.values() if scenario.published])
+        }
         self._cases = dict(cases or {})
         self.digest = digest([scenario.digest for scenario in self.all()])
 
@@ -42,12 +47,11 @@ class Registry:
 
     def all(self) -> list[Scenario]:
         """The latest published version of each scenario, in the order of their ids."""
-        latest = (self._latest(scenario_id) for scenario_id in self._versions)
-        return [scenario for scenario in latest if scenario is not None]
+        return list(self._published.values())
 
     def get(self, scenario_id: str) -> Scenario:
         """The latest published version. Raises ``XinyiError(NOT_FOUND)``."""
-        scenario = self._latest(scenario_id)
+        scenario = self._published.get(scenario_id)
         if scenario is None:
             raise XinyiError(Code.NOT_FOUND, "there is no such scenario")
         return scenario
@@ -73,12 +77,8 @@ class Registry:
         That is so when its version was taken out of use, or when ``latest`` (default: the latest published version)
         widens what was consented to.
         """
-        latest = latest or self._latest(consented.id)
+        latest = latest or self._published.get(consented.id)
         return latest is None or not consented.published or widens(consented, latest)
-
-    def _latest(self, scenario_id: str) -> Scenario | None:
-        published = [scenario for scenario in self.versions(scenario_id) if scenario.published]
-        return published[-1] if published else None
 
 
 def widens(old: Scenario, new: Scenario) -> bool:
