@@ -76,6 +76,7 @@ class Notice(Struct, frozen=True, kw_only=True, dict=True):
     hidden: tuple[str, ...]
     meanings: tuple[str, ...]
     form: str
+    scope: str
     duration: str
     uses: str
     retention: str
@@ -114,6 +115,7 @@ def notice(
         hidden=tuple(words.hidden()),
         meanings=(scenario.explanation.met.of(language), scenario.explanation.not_evidenced.of(language)),
         form=say(_FORMS[scenario.consent.form]),
+        scope=say(_SCOPE),
         duration=words.days(scenario.consent.max_days),
         uses=say(_USES[scenario.consent.uses]),
         retention=say(
@@ -160,20 +162,18 @@ class _Words:
         for criterion in self._scenario.criteria:
             name = self._record_type(criterion).name
             if criterion.id in self._units:
-                yield self.say(
-                    Text(f"“{name.zh}”这一项是否符合", f"Whether the fact “{name.en}” is met or not evidenced")
-                )
+                yield self.say(Text(f"“{name.zh}”这一项是否符合", f"{_capital(name.en)}: met or not evidenced"))
             for field in self._told_fields(criterion):
                 label = self._label(criterion, field)
                 if field in criterion.bands:
                     text = Text(
                         f"“{name.zh}”的{label.zh}所在区间（仅在总体符合时）",
-                        f"“{name.en}”: the band of {label.en} (only if the overall result is met)",
+                        f"{_capital(name.en)}: the band of the {label.en}, only if the overall result is met",
                     )
                 else:
                     text = Text(
                         f"“{name.zh}”的{label.zh}（仅在总体符合时）",
-                        f"“{name.en}”: {label.en} (only if the overall result is met)",
+                        f"{_capital(name.en)}: the {label.en}, only if the overall result is met",
                     )
                 yield self.say(text)
 
@@ -213,7 +213,7 @@ class _Words:
         told = self._told(criterion)
         return Fact(
             id=criterion.id,
-            name=self.say(record_type.name),
+            name=_capital(self.say(record_type.name)),
             source=self.say(record_type.source),
             test=self._test(criterion, record_type),
             necessity=self.say(criterion.necessity),
@@ -231,7 +231,7 @@ class _Words:
             self._condition(record_type.fields[field], condition) for field, condition in criterion.test.items()
         ] or [self.say(_A_RECORD)]
         age = self._age(criterion.max_age)
-        return self.say(Text("，", ", ")).join((*conditions, age))
+        return _capital(self.say(Text("，", ", ")).join((*conditions, age)))
 
     def _condition(self, field: Field, condition: Condition) -> str:
         name = field.name
@@ -258,12 +258,16 @@ class _Words:
         return self._catalogue.get(criterion.record)
 
 
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def _or(items: Iterable[str], language: Language) -> str:
     *first, last = items
     if not first:
         return last
     if language is Language.ZH:
-        return "、".join(first) + " 或 " + last
+        return "、".join(first) + "或" + last
     return ", ".join(first) + " or " + last
 
 
@@ -272,7 +276,7 @@ _ANY: Final = Text("以下任意一项符合即可", "Any one of these is enough
 _ONE: Final = Text("只看这一项", "Only this is looked at")
 _A_RECORD: Final = Text("有当前有效的记录", "there is a current record")
 
-_OVERALL: Final = Text("总体结果：“符合”或“未见佐证”", "The overall result: “met” or “not evidenced”")
+_OVERALL: Final = Text("总体结果：“符合”或“未见佐证”", "The overall result: met, or not evidenced")
 _WHICH: Final = Text("符合或不符合的是哪一项", "Which of the facts are met and which aren't")
 _PERSON_ID: Final = Text(
     "您的身份证号码、住址和联系方式；对方只收到一个专用代号",
@@ -292,17 +296,21 @@ _TELLING: Final = {
 }
 
 _FORMS: Final = {
-    ConsentForm.SEPARATE: Text("单独同意：只针对这一个场景", "Separate consent: for this one purpose alone"),
-    ConsentForm.WRITTEN: Text("书面同意：只针对这一个场景", "Written consent: for this one purpose alone"),
+    ConsentForm.SEPARATE: Text("单独同意", "Separate consent"),
+    ConsentForm.WRITTEN: Text("书面同意", "Written consent"),
 }
+_SCOPE: Final = Text(
+    "只针对这一家机构、这一个场景；用途、事项或保存期限扩大时会重新征求您的同意",
+    "For this partner and this use alone; you are asked again if its purpose, facts or retention ever widen",
+)
 _USES: Final = {
-    Uses.ONCE: Text("只能核验一次", "One check only"),
-    Uses.RECURRING: Text("有效期内可多次核验", "More than one check while it lasts"),
+    Uses.ONCE: Text("只能核验一次", "One only"),
+    Uses.RECURRING: Text("可多次核验", "Any number"),
 }
 
 _WITHDRAWAL: Final = Text(
-    "随时可在“我的授权”中一键撤回或暂停，立即生效。撤回前已依法给出的结果仍然有据可查，但对方不能再次取得。",
-    "Withdraw or pause it at any time under “My consents”, with one click and at once. What was lawfully answered "
+    "随时可在“我的授权”页面一键撤回或暂停，立即生效。撤回前已依法给出的结果仍然有据可查，但对方不能再次取得。",
+    "Withdraw or pause it at any time on your own page, with one click and at once. What was lawfully answered "
     "before stays provable, but can't be fetched again.",
 )
 _RIGHTS: Final = (
