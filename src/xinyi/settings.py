@@ -5,11 +5,13 @@ import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, Struct
+
+DEFAULT_ISSUER: Final = "http://127.0.0.1:8000"
 
 
 class Environment(StrEnum):
@@ -26,7 +28,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How one installation runs: each field is a key of ``xinyi.toml``, and a variable such as ``XINYI_DATA_DIR``."""
 
     environment: Environment = Environment.SANDBOX
-    issuer: str = "http://127.0.0.1:8000"
+    issuer: str = DEFAULT_ISSUER
     """The origin that callers see (RFC 8414 issuer): tokens, assertions and proofs are compared with this alone."""
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 8000
@@ -87,6 +89,12 @@ def load_settings(file: Path | None = None, environ: Mapping[str, str] | None = 
         }
     )
     try:
-        return msgspec.convert(values, Settings, strict=False)
+        return msgspec.convert(values, Settings, strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:
         raise SettingsError(str(error)) from error
+
+
+def _path(type_: type, value: Any) -> Any:
+    if type_ is not Path or not isinstance(value, str):
+        raise NotImplementedError
+    return Path(value)

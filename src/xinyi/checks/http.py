@@ -1,6 +1,6 @@
 """``/v1/checks``."""
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from litestar import Controller, Response, get, post
 from litestar.params import Parameter
@@ -44,8 +44,8 @@ class CheckController(Controller):
     """Checks of one subject against one scenario under one consent."""
 
     path = "/v1/checks"
-    tags: ClassVar[list[str]] = ["Checks"]
-    guards: ClassVar[list[Any]] = [requires(Scope.CHECKS)]
+    tags = ("Checks",)
+    guards = (requires(Scope.CHECKS),)
 
     @post(
         operation_id="createCheck",

@@ -3,6 +3,7 @@
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
+import msgspec
 from litestar import Request, Response
 from litestar.exceptions import (
     ClientException,
@@ -19,6 +20,7 @@ from ..kernel.errors import DEFINITIONS, Code, XinyiError
 from ..telemetry.logs import log_unforeseen
 
 PROBLEM_JSON: Final = "application/problem+json"
+_EXAMPLE_INSTANCE: Final = "urn:uuid:6ba7b814-9dad-41d1-80b4-00c04fd430c8"
 
 
 class Problem(Struct, frozen=True, omit_defaults=True):
@@ -121,9 +123,7 @@ def problems(*codes: Code) -> dict[int, ResponseSpec]:
             media_type=PROBLEM_JSON,
             generate_examples=False,
             examples=[
-                Example(
-                    id=code.value, value=problem_of(XinyiError(code), "urn:uuid:6ba7b814-9dad-41d1-80b4-00c04fd430c8")
-                )
+                Example(id=code.value, value=msgspec.to_builtins(problem_of(XinyiError(code), _EXAMPLE_INSTANCE)))
                 for code in group
             ],
         )

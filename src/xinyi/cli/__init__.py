@@ -1,0 +1,27 @@
+"""The command line: ``xinyi TOPIC COMMAND``, one module a topic."""
+
+from pathlib import Path
+
+import click
+
+from .. import __version__
+from .keys import keys
+from .openapi import openapi
+from .serve import serve
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="xinyi")
+@click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Settings file; the default is xinyi.toml in this folder, if it is there.",
+)
+@click.pass_context
+def main(context: click.Context, config: Path | None) -> None:
+    """xinyi: the credit-incentive (信易+) scenario API."""
+    context.obj = config
+
+
+for command in (keys, openapi, serve):
+    main.add_command(command)

@@ -1,0 +1,64 @@
+"""What commands share: the settings, the services, and how they say what went wrong."""
+
+import asyncio
+import functools
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec
+
+import click
+
+from ..catalogue.files import FileError
+from ..kernel.errors import XinyiError
+from ..settings import Settings, SettingsError, load_settings
+from ..storage.keys import KeysMissing
+from ..wiring import Services
+
+P = ParamSpec("P")
+
+
+def current_settings() -> Settings:
+    """The settings that the command line, the file and the environment give.
+
+    Raises ``click.ClickException`` naming what is wrong.
+    """
+    config: Path | None = click.get_current_context().obj
+    try:
+        return load_settings(config)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def with_services(command: Callable[Concatenate[Services, P], Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """Makes a click callback of an async function that gets the services first.
+
+    Put it below the click decorators. Known errors end the command with status 1 and one sentence.
+    """
+
+    @functools.wraps(command)
+    def callback(*args: P.args, **kwargs: P.kwargs) -> None:
+        async def work(services: Services) -> None:
+            async with services.opened():
+                await command(services, *args, **kwargs)
+
+        settings = current_settings()
+        try:
+            with startup_errors():
+                services = Services.build(settings)
+            asyncio.run(work(services))
+        except XinyiError as error:
+            title = error.definition.title
+            text = f"{title.zh} / {title.en}" + (f": {error.detail}" if error.detail else "")
+            raise click.ClickException(text) from error
+
+    return callback
+
+
+@contextmanager
+def startup_errors() -> Generator[None]:
+    """Ends the command with one sentence when a file that the services need is missing or wrong."""
+    try:
+        yield
+    except (FileError, KeysMissing, PermissionError) as error:
+        raise click.ClickException(str(error)) from error

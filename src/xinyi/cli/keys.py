@@ -1,0 +1,19 @@
+"""``xinyi keys``: the key files."""
+
+import click
+
+from ..storage.keys import open_keys
+from .context import current_settings
+
+
+@click.group()
+def keys() -> None:
+    """Signing keys and secrets, in files that their owner alone can read."""
+
+
+@keys.command()
+def init() -> None:
+    """Make the key files that are missing; those that are there stay as they are."""
+    folder = current_settings().keys_dir
+    open_keys(folder, create=True)
+    click.echo(f"{folder}: token.jwks.json, ledger.jwks.json, secrets.json")
