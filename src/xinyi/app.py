@@ -15,6 +15,8 @@ from .health import live, ready
 from .kernel.clock import Clock
 from .kernel.errors import XinyiError
 from .openapi import openapi_config
+from .portal.http import MeController
+from .portal.pages import PortalPages
 from .settings import Settings
 from .web.body import StrictRequest
 from .web.middleware import ExchangeMiddleware
@@ -37,7 +39,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Litestar:
             yield
 
     return Litestar(
-        route_handlers=[CheckController, ConsentController, asset, live, ready],
+        route_handlers=[CheckController, ConsentController, MeController, PortalPages, asset, live, ready],
         dependencies={
             "principal": Provide(provide_principal, sync_to_thread=False),
             **{name: _provide(getattr(services, name)) for name in Services.__struct_fields__},

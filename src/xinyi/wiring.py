@@ -15,6 +15,7 @@ from .kernel.clock import Clock, SystemClock
 from .kernel.text import Text
 from .ledger.service import LedgerService
 from .partners.service import PartnerService
+from .portal.service import PortalService
 from .records.service import RecordService
 from .scenarios.registry import Registry
 from .settings import Settings
@@ -22,6 +23,7 @@ from .storage.cache import MemoryCache
 from .storage.database import Database
 from .storage.keys import Keys, open_keys
 from .subjects.service import SubjectService
+from .web.session import Sessions
 
 
 class Services(Struct, frozen=True, kw_only=True):
@@ -39,6 +41,8 @@ class Services(Struct, frozen=True, kw_only=True):
     records: RecordService
     ledger: LedgerService
     consents: ConsentService
+    sessions: Sessions
+    portal: PortalService
     checks: CheckService
     engine: Engine
 
@@ -78,12 +82,22 @@ class Services(Struct, frozen=True, kw_only=True):
             scenarios=scenarios,
             ledger=ledger,
         )
+        cache = MemoryCache(clock)
+        portal = PortalService(
+            database,
+            clock,
+            consents=consents,
+            partners=partners,
+            scenarios=scenarios,
+            records=records,
+            catalogue=catalogue,
+        )
         return cls(
             settings=settings,
             clock=clock,
             keys=keys,
             database=database,
-            cache=MemoryCache(clock),
+            cache=cache,
             catalogue=catalogue,
             scenarios=scenarios,
             subjects=subjects,
@@ -91,6 +105,8 @@ class Services(Struct, frozen=True, kw_only=True):
             records=records,
             ledger=ledger,
             consents=consents,
+            sessions=Sessions(cache, clock, keys.opaque, secure=settings.issuer.startswith("https:")),
+            portal=portal,
             checks=checks,
             engine=Engine(checks),
         )

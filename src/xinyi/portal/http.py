@@ -76,7 +76,7 @@ class MeController(Controller):
     """The subject's own view and control."""
 
     path = "/v1/me"
-    tags = ("Me",)
+    tags = ("Subject",)
     dependencies = {"session": Provide(signed_in), "actor": Provide(acting)}  # noqa: RUF012 (Litestar's own form)
     security = [{"session": []}]  # noqa: RUF012
 
