@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ..kernel.canonical import digest
 from ..kernel.errors import Code, XinyiError
 from .files import FileError, Problem, Source, read
 from .lint import problems_in
@@ -16,7 +15,6 @@ class Catalogue:
 
     def __init__(self, record_types: Mapping[str, RecordType]) -> None:
         self._record_types = dict(sorted(record_types.items()))
-        self.digest = digest(list(self._record_types.values()))
 
     @classmethod
     def load(cls, folder: Path | None = None) -> "Catalogue":

@@ -1,9 +1,10 @@
 """Time is a dependency: it is injected once, through ``create_app``, and no setting can move it."""
 
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
+@runtime_checkable
 class Clock(Protocol):
     """Tells the time, as an aware datetime in UTC."""
 

@@ -11,7 +11,7 @@ from ..catalogue.service import Catalogue
 from ..kernel.text import Text
 from .criteria import evaluate
 from .disclosure import Disclosure, minimise
-from .facts import Fact
+from .facts import Fact, FactError
 from .model import Outcome, Scenario, Slug, Value
 
 
@@ -35,7 +35,7 @@ class Case(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, 
     id: Slug
     covers: Covers
     title: Text
-    facts: Annotated[tuple[Fact, ...], Meta(max_length=100)]
+    facts: Annotated[tuple[Fact, ...], Meta(max_length=50)]
     outcome: Outcome
     criteria: dict[str, Outcome] = {}
     disclosed: dict[str, dict[str, Value]] = {}
@@ -52,9 +52,15 @@ class CaseFile(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
 def answer(scenario: Scenario, facts: Iterable[Fact], catalogue: Catalogue, at: datetime) -> Disclosure:
     """What a partner with every privilege would learn, under a full consent, about a subject with these facts.
 
-    Raises :class:`~.facts.FactError` for a fact that its record type refuses.
+    Raises :class:`~.facts.FactError` for the first fact that its record type refuses.
     """
-    records = [fact.to_record(catalogue, at, f"fact-{number}") for number, fact in enumerate(facts, 1)]
+    records = []
+    for index, fact in enumerate(facts):
+        try:
+            records.append(fact.to_record(catalogue, at, f"fact-{index}"))
+        except FactError as error:
+            error.fact = index
+            raise
     return minimise(scenario, evaluate(scenario, records, at), scenario.units, scenario.units)
 
 

@@ -15,12 +15,13 @@ _RELATIVE_DAY: Final = re.compile(r"^([+-][0-9]{1,5})d$", re.ASCII)
 
 
 class FactError(Exception):
-    """A fact isn't as its record type says. ``member`` leads to it inside the fact."""
+    """A fact isn't as its record type says. ``member`` leads to what is wrong in fact number ``fact``."""
 
     def __init__(self, message: str, *member: str) -> None:
         super().__init__(message)
         self.message = message
         self.member = member
+        self.fact = 0
 
 
 class Fact(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):

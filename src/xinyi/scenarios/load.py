@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..catalogue.files import FileError, Problem, Source, read
 from ..catalogue.model import EnumField
 from ..catalogue.service import Catalogue
 from . import lint
+from .behaviours import Behaviour, BehaviourFile
 from .cases import Case, CaseFile, Covers, answer, difference
 from .facts import FactError
 from .model import Criterion, Scenario
@@ -40,7 +42,7 @@ def load_folder(directory: Path, catalogue: Catalogue) -> list[ScenarioFile]:
         for path in sorted(directory.glob("*.cases.yaml"))
         if not path.with_name(path.name.replace(".cases.yaml", ".yaml")).exists()
     ]
-    return files
+    return [replace(file, problems=file.problems + _misplaced(file, files)) for file in files]
 
 
 def load_file(path: Path, catalogue: Catalogue) -> ScenarioFile:
@@ -65,6 +67,12 @@ def load_file(path: Path, catalogue: Catalogue) -> ScenarioFile:
     return ScenarioFile(path, scenario, cases.cases, tuple(problems))
 
 
+def load_behaviours(path: Path) -> tuple[Behaviour, ...]:
+    """The behaviour list in the file at ``path``. Raises :class:`FileError`."""
+    file, _ = read(path, BehaviourFile)
+    return file.behaviours
+
+
 def _misnamed(scenario: Scenario, source: Source) -> list[Problem]:
     older = _OLDER.match(source.path.stem)
     name, version = (older["id"], int(older["version"])) if older else (source.path.stem, scenario.version)
@@ -74,6 +82,19 @@ def _misnamed(scenario: Scenario, source: Source) -> list[Problem]:
     if scenario.version != version:
         problems.append(source.problem(f"the file's name says version {version}", "version"))
     return problems
+
+
+def _misplaced(file: ScenarioFile, files: list[ScenarioFile]) -> tuple[Problem, ...]:
+    """Whether ``NAME.vN.yaml`` is older than the ``NAME.yaml`` beside it, as it must be."""
+    older = _OLDER.match(file.path.stem)
+    if older is None:
+        return ()
+    current = next((each for each in files if each.path.stem == older["id"]), None)
+    if current is None:
+        return (Problem(file.path, 1, f"is an older version, and {older['id']}.yaml is missing"),)
+    if current.scenario is not None and int(older["version"]) >= current.scenario.version:
+        return (Problem(file.path, 1, f"must be older than {current.path.name}"),)
+    return ()
 
 
 def _unlike(scenario: Scenario, cases: CaseFile, source: Source) -> list[Problem]:
@@ -119,15 +140,12 @@ def _broken_cases(scenario: Scenario, cases: CaseFile, source: Source, catalogue
     """The cases that aren't borne out."""
     problems = []
     for index, case in enumerate(cases.cases):
-        for number, fact in enumerate(case.facts):
-            try:
-                fact.to_record(catalogue, _MOMENT, "")
-            except FactError as error:
-                problems.append(source.problem(f"{error.message}", "cases", index, "facts", number, *error.member))
-                break
-        else:
+        try:
             different = difference(case, answer(scenario, case.facts, catalogue, _MOMENT))
-            if different is not None:
-                member, sentence = different
-                problems.append(source.problem(f"case `{case.id}`: {sentence}", "cases", index, member))
+        except FactError as error:
+            problems.append(source.problem(error.message, "cases", index, "facts", error.fact, *error.member))
+            continue
+        if different is not None:
+            member, sentence = different
+            problems.append(source.problem(f"case `{case.id}`: {sentence}", "cases", index, member))
     return problems

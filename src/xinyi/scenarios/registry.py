@@ -6,17 +6,22 @@ from pathlib import Path
 from ..catalogue.files import FileError, Problem
 from ..catalogue.location import scenarios_dir
 from ..catalogue.service import Catalogue
-from ..kernel.canonical import digest
 from ..kernel.errors import Code, XinyiError
+from .behaviours import Behaviour
 from .cases import Case
-from .load import load_folder
+from .load import load_behaviours, load_folder
 from .model import Disclose, Scenario, Uses
 
 
 class Registry:
     """Scenarios by id and version."""
 
-    def __init__(self, scenarios: Iterable[Scenario], cases: Mapping[tuple[str, int], tuple[Case, ...]] | None = None):
+    def __init__(
+        self,
+        scenarios: Iterable[Scenario],
+        cases: Mapping[tuple[str, int], tuple[Case, ...]] | None = None,
+        behaviours: tuple[Behaviour, ...] = (),
+    ) -> None:
         self._versions: dict[str, dict[int, Scenario]] = {}
         for scenario in sorted(scenarios, key=lambda each: (each.id, each.version)):
             self._versions.setdefault(scenario.id, {})[scenario.version] = scenario
@@ -26,24 +31,30 @@ class Registry:
             if (published := [scenario for scenario in versions.values() if scenario.published])
         }
         self._cases = dict(cases or {})
-        self.digest = digest([scenario.digest for scenario in self.all()])
+        self.behaviours = behaviours
 
     @classmethod
     def load(cls, catalogue: Catalogue, folder: Path | None = None) -> "Registry":
-        """Reads and lints ``folder/incentives`` (default: the set that comes with the product).
+        """Reads and lints ``folder/incentives`` and ``folder/behaviours.yaml`` (default: the set of the product).
 
         Raises :class:`FileError` with every problem of every file.
         """
-        directory = (folder or scenarios_dir()) / "incentives"
+        folder = folder or scenarios_dir()
+        directory = folder / "incentives"
         files = load_folder(directory, catalogue)
         problems = [problem for file in files for problem in file.problems]
+        behaviours: tuple[Behaviour, ...] = ()
+        try:
+            behaviours = load_behaviours(folder / "behaviours.yaml")
+        except FileError as error:
+            problems += error.problems
         if not files:
             problems.append(Problem(directory, 1, "holds no scenarios"))
         if problems:
             raise FileError(sorted(problems))
         scenarios = [file.scenario for file in files if file.scenario is not None]
         cases = {(file.scenario.id, file.scenario.version): file.cases for file in files if file.scenario is not None}
-        return cls(scenarios, cases)
+        return cls(scenarios, cases, behaviours)
 
     def all(self) -> list[Scenario]:
         """The latest published version of each scenario, in the order of their ids."""
