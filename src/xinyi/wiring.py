@@ -16,6 +16,7 @@ from .kernel.text import Text
 from .ledger.service import LedgerService
 from .partners.service import PartnerService
 from .portal.service import PortalService
+from .records.imports import RecordImports
 from .records.service import RecordService
 from .scenarios.registry import Registry
 from .settings import Settings
@@ -39,6 +40,7 @@ class Services(Struct, frozen=True, kw_only=True):
     subjects: SubjectService
     partners: PartnerService
     records: RecordService
+    imports: RecordImports
     ledger: LedgerService
     consents: ConsentService
     sessions: Sessions
@@ -62,6 +64,7 @@ class Services(Struct, frozen=True, kw_only=True):
         subjects = SubjectService(keys, clock, allow_synthetic=settings.is_sandbox)
         partners = PartnerService(clock, sandbox=settings.is_sandbox)
         records = RecordService(catalogue, clock)
+        imports = RecordImports(database, clock, subjects=subjects, catalogue=catalogue, partners=partners)
         ledger = LedgerService(keys.ledger, settings.issuer, clock)
         consents = ConsentService(
             database,
@@ -103,6 +106,7 @@ class Services(Struct, frozen=True, kw_only=True):
             subjects=subjects,
             partners=partners,
             records=records,
+            imports=imports,
             ledger=ledger,
             consents=consents,
             sessions=Sessions(cache, clock, keys.opaque, secure=settings.issuer.startswith("https:")),

@@ -1,8 +1,12 @@
 """Positive records as criteria see them, as they are kept, and what an import says about each row. Pure."""
 
 from datetime import datetime
+from enum import StrEnum
 
 from msgspec import Struct
+
+from ..catalogue.model import Fault
+from ..subjects.model import IdentifierProblem
 
 
 class Record(Struct, frozen=True, kw_only=True):
@@ -45,3 +49,89 @@ class Withholding(Struct, frozen=True, order=True):
 
     scenario_id: str
     record_type: str
+
+
+class Verdict(StrEnum):
+    """What an import did with one row."""
+
+    ACCEPTED = "accepted"
+    """New, and stored."""
+    UPDATED = "updated"
+    """A newer observation of a fact that was there: it took its place."""
+    UNCHANGED = "unchanged"
+    """There already, exactly so."""
+    SUPERSEDED = "superseded"
+    """Older than what is there: nothing changed."""
+    REJECTED = "rejected"
+    """Not stored; the code says why."""
+
+
+class RowProblem(StrEnum):
+    """Why a row is rejected, beside the catalogue's faults and the identifiers' problems."""
+
+    LINE_TOO_LONG = "line_too_long"
+    NOT_UTF8 = "not_utf8"
+    NOT_JSON = "not_json"
+    NOT_CSV = "not_csv"
+    WRONG_CELL_COUNT = "wrong_cell_count"
+    RECORD_TYPE_UNKNOWN = "record_type_unknown"
+    RECORD_TYPE_DISABLED = "record_type_disabled"
+    RECORD_TYPE_OF_OTHERS = "record_type_of_others"
+    """The source doesn't supply this record type."""
+    SUBJECT_KIND_MISMATCH = "subject_kind_mismatch"
+    REGION_UNKNOWN = "region_unknown"
+    ENDS_BEFORE_OBSERVED = "ends_before_observed"
+    HOLDS_IDENTIFIER = "holds_identifier"
+    """The subject's identifier stands in a member that is stored in clear."""
+    SUBJECT_CHANGED = "subject_changed"
+    """The source_ref is known for another subject."""
+    RECORD_TYPE_CHANGED = "record_type_changed"
+    """The source_ref is known for another record type."""
+    OBSERVATION_CONFLICT = "observation_conflict"
+    """Other content, observed at the same moment as what is there: only a later observation replaces it."""
+    NOT_STORABLE = "not_storable"
+    """The database refused the row."""
+
+
+class RowRefused(Exception):
+    """A row isn't taken. Carries the member's name, where one is to blame, and a code: never a value."""
+
+    def __init__(self, member: str | None, code: RowProblem | Fault | IdentifierProblem) -> None:
+        super().__init__(member, code)
+        self.member = member
+        self.code = code
+
+
+class RowVerdict(Struct, frozen=True, omit_defaults=True):
+    """One line of an import's report."""
+
+    line: int
+    """Counted from 1; a CSV file's header is line 1."""
+    verdict: Verdict
+    member: str | None = None
+    code: str | None = None
+
+
+class RecordBatch(Struct, frozen=True, kw_only=True):
+    """One import and how far it came."""
+
+    id: str
+    source_id: str
+    format: str
+    lines: int
+    """Lines read, blank ones and a header included: everything up to here is stored or rejected for good."""
+    accepted: int
+    updated: int
+    unchanged: int
+    superseded: int
+    rejected: int
+    created_at: datetime
+    finished_at: datetime | None
+
+    @property
+    def finished(self) -> bool:
+        return self.finished_at is not None
+
+    @property
+    def rows(self) -> int:
+        return self.accepted + self.updated + self.unchanged + self.superseded + self.rejected

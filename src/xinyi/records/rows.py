@@ -1,8 +1,18 @@
-"""One row of an import, as its source writes it."""
+"""From a line to a row, as its source wrote it: NDJSON or CSV (RFC 4180, one row a line, UTF-8 with or without BOM)."""
 
+import csv
+from codecs import BOM_UTF8
+from enum import StrEnum
+from typing import Final, Protocol
+
+import msgspec
 from msgspec import Struct
 
+from ..catalogue.model import Fault
+from ..kernel.errors import Code, XinyiError
 from ..subjects.model import SubjectKind
+from ..web.body import decode_json
+from .model import RowProblem, RowRefused
 
 
 class Row(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -10,7 +20,7 @@ class Row(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_de
 
     In NDJSON one object a line, ``fields`` nested; in CSV one column each, the fields as ``fields.<name>``.
     ``observed_at`` and ``valid_until`` are RFC 3339 with an offset, or a day in China: its first moment, its end.
-    ``subject_kind`` is needed only where the record type takes both kinds and the identifier fits both.
+    Without ``subject_kind`` the record type and the identifier tell the kind.
     """
 
     subject: str
@@ -21,3 +31,137 @@ class Row(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_de
     fields: dict[str, object]
     valid_until: str | None = None
     subject_kind: SubjectKind | None = None
+
+
+class Format(StrEnum):
+    """How a file of rows is written."""
+
+    NDJSON = "ndjson"
+    CSV = "csv"
+
+
+class RowReader(Protocol):
+    """Reads the lines of one file, in order, the first one included."""
+
+    from_text: bool
+    """Whether field values arrive as text."""
+
+    def read(self, line: bytes | None) -> Row | None:
+        """The row, or ``None`` for a line without one. Raises :class:`RowRefused`, also when the line was too long."""
+        ...
+
+
+def reader_of(format_: Format) -> RowReader:
+    return CsvReader() if format_ is Format.CSV else NdjsonReader()
+
+
+class NdjsonReader:
+    """One JSON object a line. Blank lines are passed over."""
+
+    from_text = False
+
+    def __init__(self) -> None:
+        self._first = True
+
+    def read(self, line: bytes | None) -> Row | None:
+        first, self._first = self._first, False
+        if line is None:
+            raise RowRefused(None, RowProblem.LINE_TOO_LONG)
+        if first:
+            line = line.removeprefix(BOM_UTF8)
+        if not line.strip():
+            return None
+        _text(line)
+        try:
+            row: Row = decode_json(line, Row)
+        except XinyiError as error:
+            raise _told(error) from None
+        return row
+
+
+class CsvReader:
+    """A header line with the members' names, then one row a line: a line break inside quotes isn't taken.
+
+    A quote that is never closed therefore costs its own row alone. Raises ``XinyiError(INVALID)`` for a header that no
+    row could fit.
+    """
+
+    from_text = True
+
+    def __init__(self) -> None:
+        self._header: list[str] | None = None
+
+    def read(self, line: bytes | None) -> Row | None:
+        if self._header is None:
+            self._header = _header(b"" if line is None else line.removeprefix(BOM_UTF8))
+            return None
+        if line is None:
+            raise RowRefused(None, RowProblem.LINE_TOO_LONG)
+        if not line.strip():
+            return None
+        cells = _cells(line)
+        if len(cells) != len(self._header):
+            raise RowRefused(None, RowProblem.WRONG_CELL_COUNT)
+        members: dict[str, object] = {}
+        fields: dict[str, object] = {}
+        for name, cell in zip(self._header, cells, strict=True):
+            if name.startswith(_FIELD):
+                if cell:
+                    fields[name.removeprefix(_FIELD)] = cell
+            elif cell:
+                members[name] = cell
+        try:
+            return msgspec.convert({**members, "fields": fields}, Row)
+        except msgspec.ValidationError:
+            missing = next((name for name in _REQUIRED if name not in members), None)
+            if missing is not None:
+                raise RowRefused(missing, Fault.REQUIRED) from None
+            raise RowRefused("subject_kind", Fault.NOT_IN_LIST) from None  # the only member that isn't plain text
+
+
+_FIELD: Final = "fields."
+_MEMBERS: Final = tuple(name for name in Row.__struct_fields__ if name != "fields")
+_REQUIRED: Final = ("subject", "record_type", "source_ref", "region", "observed_at")
+
+
+def _header(line: bytes) -> list[str]:
+    try:
+        names = [name.strip() for name in _cells(line)]
+    except RowRefused:
+        raise XinyiError(Code.INVALID, "the first line must be a CSV header in UTF-8", source="header") from None
+    if missing := [name for name in _REQUIRED if name not in names]:
+        raise XinyiError(Code.INVALID, f"the CSV header lacks {', '.join(missing)}", source="header")
+    if len(set(names)) != len(names):
+        raise XinyiError(Code.INVALID, "a column stands twice in the CSV header", source="header")
+    if not all(name in _MEMBERS or name.startswith(_FIELD) for name in names):
+        wanted = ", ".join((*_MEMBERS, "fields.<name>"))
+        raise XinyiError(Code.INVALID, f"the CSV header may hold {wanted} and nothing else", source="header")
+    return names
+
+
+def _cells(line: bytes) -> list[str]:
+    try:
+        return next(csv.reader([_text(line)], strict=True), [])
+    except csv.Error:
+        raise RowRefused(None, RowProblem.NOT_CSV) from None
+
+
+def _text(line: bytes) -> str:
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        raise RowRefused(None, RowProblem.NOT_UTF8) from None
+
+
+def _told(error: XinyiError) -> RowRefused:
+    """What a decoder's complaint is for the report: its text may hold a value, so only known names pass."""
+    if error.code is Code.MALFORMED:
+        return RowRefused(None, RowProblem.NOT_JSON)
+    member = (error.source or "").strip("/").split("/")[0]
+    if member in Row.__struct_fields__:
+        return RowRefused(member, Fault.NOT_IN_LIST if member == "subject_kind" else Fault.WRONG_TYPE)
+    detail = error.detail or ""
+    missing = next((name for name in Row.__struct_fields__ if f"missing required field `{name}`" in detail), None)
+    if missing is not None:
+        return RowRefused(missing, Fault.REQUIRED)
+    return RowRefused(None, Fault.UNKNOWN_MEMBER if "unknown field" in detail else Fault.WRONG_TYPE)

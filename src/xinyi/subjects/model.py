@@ -51,7 +51,6 @@ class IdentifierProblem(StrEnum):
     REGION = "identifier_region"
     BIRTH_DATE = "identifier_birth_date"
     UNDER_AGE = "identifier_under_age"
-    AMBIGUOUS = "identifier_ambiguous"
     SYNTHETIC = "identifier_synthetic"
 
     @property
@@ -66,7 +65,6 @@ _SENTENCES = {
     IdentifierProblem.REGION: "the identifier's region doesn't exist",
     IdentifierProblem.BIRTH_DATE: "the identifier's date of birth isn't a past day of the calendar",
     IdentifierProblem.UNDER_AGE: "a subject is 18 or older",
-    IdentifierProblem.AMBIGUOUS: "the identifier fits a person and an organisation: say which",
     IdentifierProblem.SYNTHETIC: "synthetic subjects exist in the sandbox only",
 }
 

@@ -128,13 +128,13 @@ def test_an_identifier_of_the_other_kind_is_refused() -> None:
     assert problem_of("9144030071526726XG", NATURAL) is IdentifierProblem.CHARACTERS
 
 
-def test_digits_that_fit_both_kinds_need_the_kind() -> None:
+def test_digits_that_fit_both_kinds_are_a_person_unless_the_kind_is_told() -> None:
     both = next(
         text
         for serial in range(1000)
         if (text := resident_id(f"21210119800101{serial:03}")) == uscc(text[:17]) and text[-1] != "X"
     )
-    assert problem_of(both) is IdentifierProblem.AMBIGUOUS
+    assert parse(both, NOW).kind is NATURAL
     assert parse(both, NOW, NATURAL).kind is NATURAL
     assert parse(both, NOW, LEGAL).kind is LEGAL
 

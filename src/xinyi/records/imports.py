@@ -1,0 +1,300 @@
+"""Imports: many rows from one source, in chunks, each chunk one transaction with its place in the journal.
+
+Whatever stops an import, every chunk that was told as committed is there, and the next one is where it goes on. A bad
+row is rejected with a code and never stops the others.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, BinaryIO, Final
+
+from msgspec import Struct
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ..catalogue.service import Catalogue
+from ..kernel.clock import Clock, whole_seconds
+from ..kernel.errors import Code, XinyiError
+from ..kernel.ids import new_id
+from ..partners.model import Source
+from ..partners.service import PartnerService
+from ..storage import idempotency
+from ..storage.database import Database
+from ..storage.sql import take_turns
+from ..subjects.service import SubjectService
+from . import journal
+from .checking import Checked, RowChecker
+from .journal import LETTERS, NO_ROW, Known
+from .lines import LineSplitter
+from .merging import decide
+from .model import RecordBatch, RowProblem, RowRefused, RowVerdict, Verdict
+from .rows import Format, RowReader, reader_of
+
+CHUNK: Final = 500
+"""Lines in one transaction: enough to be quick, few enough that checks never wait long for the database."""
+BLOCK: Final = 256 * 1024
+"""Bytes read at a time."""
+
+Progress = Callable[[RecordBatch], None]
+
+
+class _Line(Struct, frozen=True):
+    """One line, read and checked: a row that may be stored, a refusal, or nothing."""
+
+    number: int
+    row: Checked | None = None
+    refused: RowRefused | None = None
+
+
+class RecordImports:
+    """Imports of records and their journal."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        subjects: SubjectService,
+        catalogue: Catalogue,
+        partners: PartnerService,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._subjects = subjects
+        self._catalogue = catalogue
+        self._partners = partners
+
+    async def open(self, source_id: str, format_: Format, digest: str | None) -> RecordBatch:
+        """A batch to :meth:`run`: the one that was interrupted, when ``digest`` names its content, or a new one.
+
+        Raises ``XinyiError``: NOT_FOUND (the source) or NOT_ENTITLED (it is suspended).
+        """
+        async with self._database.transaction() as tx:
+            await self._active_source(tx, source_id)
+            if digest is not None:
+                found = await journal.unfinished(tx, source_id, format_, digest)
+                if found is not None:
+                    return found
+            return await self._new_batch(tx, source_id, format_, digest)
+
+    async def open_once(self, source_id: str, format_: Format, digest: str, key: str) -> RecordBatch:
+        """The batch of an idempotency key: new at its first use, the same after that, finished or not.
+
+        Raises ``XinyiError``: IDEMPOTENCY_KEY_REUSED for another content, or as :meth:`open`.
+        """
+        try:
+            async with self._database.transaction() as tx:
+                return await self._batch_of_key(tx, source_id, format_, digest, key)
+        except IntegrityError:  # another request was first with the key: now its batch is there
+            async with self._database.transaction() as tx:
+                return await self._batch_of_key(tx, source_id, format_, digest, key)
+
+    async def run(self, batch: RecordBatch, file: BinaryIO, committed: Progress | None = None) -> RecordBatch:
+        """Imports what the batch hasn't yet of ``file``, to the end, and says how it went.
+
+        ``committed`` is called after each chunk that is safely stored. Raises ``XinyiError``: INVALID (a CSV header
+        that no row fits), WRONG_STATE (the same batch is being imported by somebody else), NOT_ENTITLED (the source
+        was suspended), UNAVAILABLE.
+        """
+        if batch.finished:
+            return batch
+        async with self._database.read() as tx:
+            source = await self._active_source(tx, batch.source_id)
+        reader = reader_of(Format(batch.format))
+        checker = RowChecker(
+            self._subjects,
+            self._catalogue,
+            source.record_types,
+            from_text=reader.from_text,
+            now=self._clock.now(),
+        )
+        done = batch.lines
+        async for chunk in _chunks(file):
+            lines = [_read(number, line, reader, checker, skip=number <= done) for number, line in chunk]
+            fresh = [line for line in lines if line.number > done]
+            if fresh:
+                batch = await self._commit(batch, fresh)
+                if committed is not None:
+                    committed(batch)
+        async with self._database.transaction() as tx:
+            await journal.finish(tx, batch.id, whole_seconds(self._clock.now()))
+            return await self._batch(tx, batch.id)
+
+    async def batch(self, source_id: str, batch_id: str) -> RecordBatch:
+        """A source's own batch. Raises ``XinyiError(NOT_FOUND)``, also for another source's."""
+        async with self._database.read() as tx:
+            found = await self._batch(tx, batch_id)
+        if found.source_id != source_id:
+            raise XinyiError(Code.NOT_FOUND)
+        return found
+
+    async def rejections(self, batch_id: str, *, after_line: int, limit: int) -> list[RowVerdict]:
+        """The next rejected rows of a batch, in the order of their lines."""
+        async with self._database.read() as tx:
+            return await journal.rejections(tx, batch_id, after_line, limit)
+
+    async def report(self, batch_id: str) -> AsyncIterator[RowVerdict]:
+        """A verdict for each row so far, in the order of the lines, those of an interrupted run included."""
+        last_line = 0
+        while True:
+            async with self._database.read() as tx:
+                found = await journal.chunk(tx, batch_id, last_line)
+            if found is None:
+                return
+            last_line, verdicts = found
+            for verdict in verdicts:
+                yield verdict
+
+    async def _batch_of_key(
+        self, tx: AsyncConnection, source_id: str, format_: Format, digest: str, key: str
+    ) -> RecordBatch:
+        await self._active_source(tx, source_id)
+        found = await idempotency.find(tx, [(source_id, key)])
+        if use := found.get((source_id, key)):
+            use.require_same(digest)
+            return await self._batch(tx, use.resource)
+        batch = await self._new_batch(tx, source_id, format_, digest)
+        await idempotency.store(tx, [idempotency.Use(source_id, key, digest, batch.id)], self._clock.now())
+        return batch
+
+    async def _new_batch(self, tx: AsyncConnection, source_id: str, format_: Format, digest: str | None) -> RecordBatch:
+        now = self._clock.now()
+        batch = RecordBatch(
+            id=new_id("rbt", now),
+            source_id=source_id,
+            format=format_.value,
+            lines=0,
+            accepted=0,
+            updated=0,
+            unchanged=0,
+            superseded=0,
+            rejected=0,
+            created_at=whole_seconds(now),
+            finished_at=None,
+        )
+        await journal.insert_batch(tx, batch, digest)
+        return batch
+
+    async def _batch(self, tx: AsyncConnection, batch_id: str) -> RecordBatch:
+        found = await journal.batch(tx, batch_id)
+        if found is None:
+            raise XinyiError(Code.NOT_FOUND)
+        return found
+
+    async def _active_source(self, tx: AsyncConnection, source_id: str) -> Source:
+        source = await self._partners.source(tx, source_id)
+        if not source.active:
+            raise XinyiError(Code.NOT_ENTITLED, "the source is suspended")
+        return source
+
+    async def _commit(self, batch: RecordBatch, lines: Sequence[_Line]) -> RecordBatch:
+        """Stores a chunk. A row that the database itself refuses is found by halving, so that the others get in."""
+        try:
+            return await self._store(batch, lines)
+        except DBAPIError:
+            if len(lines) > 1:
+                middle = len(lines) // 2
+                batch = await self._commit(batch, lines[:middle])
+                return await self._commit(batch, lines[middle:])
+            refused = RowRefused(None, RowProblem.NOT_STORABLE)
+            return await self._store(batch, [_Line(lines[0].number, refused=refused)])
+
+    async def _store(self, batch: RecordBatch, lines: Sequence[_Line]) -> RecordBatch:
+        rows = [line.row for line in lines if line.row is not None]
+        async with self._database.transaction() as tx:
+            await take_turns(tx, f"records of {batch.source_id}")
+            await self._active_source(tx, batch.source_id)
+            subject_ids = await self._subjects.ensure_many(tx, [row.identifier for row in rows])
+            known = await journal.known(tx, batch.source_id, {row.source_ref for row in rows})
+            changes = _Changes(batch.source_id, known, self._clock)
+            letters: list[str] = []
+            rejections: list[RowVerdict] = []
+            for line in lines:
+                try:
+                    letters.append(_settle(line, subject_ids, changes))
+                except RowRefused as refused:
+                    letters.append(LETTERS[Verdict.REJECTED])
+                    rejections.append(RowVerdict(line.number, Verdict.REJECTED, refused.member, refused.code.value))
+            if not await journal.advance(tx, batch.id, lines[0].number, "".join(letters)):
+                raise XinyiError(Code.WRONG_STATE, "this batch is being imported already")
+            await journal.insert_rejections(tx, batch.id, rejections)
+            await journal.insert_records(tx, changes.inserts())
+            await journal.update_records(tx, changes.updates())
+            return await self._batch(tx, batch.id)
+
+
+class _Changes:
+    """What one chunk does to the records, the later of two rows with one source_ref seeing the earlier."""
+
+    def __init__(self, source_id: str, known: dict[str, Known], clock: Clock) -> None:
+        self._source_id = source_id
+        self._before = known
+        self._now = dict(known)
+        self._clock = clock
+        self._written: dict[str, dict[str, Any]] = {}
+
+    def apply(self, row: Checked, subject_id: str) -> Verdict:
+        known = self._now.get(row.source_ref)
+        verdict = decide(row, subject_id, known)
+        if verdict in {Verdict.ACCEPTED, Verdict.UPDATED}:
+            now = self._clock.now()
+            record_id = new_id("rec", now) if known is None else known.id
+            self._now[row.source_ref] = Known(record_id, subject_id, row.record_type, row.observed_at, row.digest)
+            self._written[row.source_ref] = {
+                "id": record_id,
+                "subject_id": subject_id,
+                "record_type": row.record_type,
+                "source_id": self._source_id,
+                "source_ref": row.source_ref,
+                "region": row.region,
+                "observed_at": row.observed_at,
+                "valid_until": row.valid_until,
+                "fields": row.fields,
+                "digest": row.digest,
+                "imported_at": now,
+            }
+        return verdict
+
+    def inserts(self) -> list[dict[str, Any]]:
+        return [values for ref, values in self._written.items() if ref not in self._before]
+
+    def updates(self) -> list[dict[str, Any]]:
+        return [values for ref, values in self._written.items() if ref in self._before]
+
+
+def _settle(line: _Line, subject_ids: dict[Any, str], changes: _Changes) -> str:
+    if line.refused is not None:
+        raise line.refused
+    if line.row is None:
+        return NO_ROW
+    return LETTERS[changes.apply(line.row, subject_ids[line.row.identifier])]
+
+
+def _read(number: int, line: bytes | None, reader: RowReader, checker: RowChecker, *, skip: bool) -> _Line:
+    """``skip``: the line is done, and read only where the reader needs it: it may be the header."""
+    if skip and number > 1:
+        return _Line(number)
+    try:
+        row = reader.read(line)
+        return _Line(number) if row is None or skip else _Line(number, checker.check(row))
+    except RowRefused as refused:
+        return _Line(number, refused=refused)
+
+
+async def _chunks(file: BinaryIO) -> AsyncIterator[list[tuple[int, bytes | None]]]:
+    """The file's lines with their numbers, in groups of :data:`CHUNK` that depend on the file alone."""
+    splitter = LineSplitter()
+    waiting: list[tuple[int, bytes | None]] = []
+    number = 0
+    at_end = False
+    while not at_end:
+        block = await asyncio.to_thread(file.read, BLOCK)
+        at_end = not block
+        for line in splitter.end() if at_end else splitter.feed(block):
+            number += 1
+            waiting.append((number, line))
+            if len(waiting) == CHUNK:
+                yield waiting
+                waiting = []
+    if waiting:
+        yield waiting
