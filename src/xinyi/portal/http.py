@@ -27,8 +27,11 @@ from .model import MyConsent, MyRecord
 from .service import PortalService
 
 CSRF_PURPOSE: Final = "me"
-CSRF_HEADER: Final = "x-csrf-token"
 
+CsrfToken = Annotated[
+    str | None,
+    Parameter(header="x-csrf-token", required=False, description="The token that `GET /v1/me/session` gives."),
+]
 ConsentId = Annotated[str, Parameter(max_length=64, description="The consent's id.")]
 RecordId = Annotated[str, Parameter(max_length=64, description="The record's id.")]
 _NAME = Meta(min_length=1, max_length=64)
@@ -60,10 +63,10 @@ async def signed_in(request: Request[Any, Any, Any], sessions: Sessions) -> Subj
     return await sessions.require(request)
 
 
-async def acting(request: Request[Any, Any, Any], sessions: Sessions) -> SubjectSession:
+async def acting(request: Request[Any, Any, Any], sessions: Sessions, csrf_token: CsrfToken = None) -> SubjectSession:
     """The dependency ``actor``, for what changes something. Raises ``XinyiError``: SESSION_REQUIRED or CSRF."""
     session = await sessions.require(request)
-    sessions.check_csrf(session, CSRF_PURPOSE, request.headers.get(CSRF_HEADER))
+    sessions.check_csrf(session, CSRF_PURPOSE, csrf_token)
     return session
 
 
