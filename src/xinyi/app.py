@@ -14,6 +14,9 @@ from .consents.http import ConsentController
 from .health import live, ready
 from .kernel.clock import Clock
 from .kernel.errors import XinyiError
+from .oauth.http import OAuthController
+from .oauth.middleware import AuthMiddleware
+from .oauth.pages import AuthorizeController, SandboxSignInController, SignInController
 from .openapi import openapi_config
 from .portal.http import MeController
 from .portal.pages import PortalPages
@@ -39,7 +42,18 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Litestar:
             yield
 
     return Litestar(
-        route_handlers=[CheckController, ConsentController, MeController, PortalPages, asset, live, ready],
+        route_handlers=[
+            CheckController,
+            ConsentController,
+            MeController,
+            PortalPages,
+            asset,
+            live,
+            ready,
+            OAuthController,
+            AuthorizeController,
+            SandboxSignInController if settings.is_sandbox else SignInController,
+        ],
         dependencies={
             "principal": Provide(provide_principal, sync_to_thread=False),
             **{name: _provide(getattr(services, name)) for name in Services.__struct_fields__},
@@ -49,7 +63,10 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Litestar:
             HTTPException: on_http_exception,
             Exception: on_any_exception,
         },
-        middleware=[DefineMiddleware(ExchangeMiddleware, secure=settings.issuer.startswith("https:"))],
+        middleware=[
+            DefineMiddleware(ExchangeMiddleware, secure=settings.issuer.startswith("https:")),
+            DefineMiddleware(AuthMiddleware, oauth=services.oauth),
+        ],
         request_class=StrictRequest,
         request_max_body_size=settings.body_limit,
         lifespan=[lifespan],

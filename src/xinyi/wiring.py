@@ -14,6 +14,7 @@ from .consents.service import ConsentService
 from .kernel.clock import Clock, SystemClock
 from .kernel.text import Text
 from .ledger.service import LedgerService
+from .oauth.service import OAuthService
 from .partners.service import PartnerService
 from .portal.service import PortalService
 from .records.imports import RecordImports
@@ -44,6 +45,7 @@ class Services(Struct, frozen=True, kw_only=True):
     ledger: LedgerService
     consents: ConsentService
     sessions: Sessions
+    oauth: OAuthService
     portal: PortalService
     checks: CheckService
     engine: Engine
@@ -58,6 +60,7 @@ class Services(Struct, frozen=True, kw_only=True):
         clock = clock or SystemClock()
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         keys = open_keys(settings.keys_dir, create=settings.is_sandbox)
+        cache = MemoryCache(clock)
         database = Database(settings.effective_database_url)
         catalogue = Catalogue.load(settings.scenarios_dir)
         scenarios = Registry.load(catalogue, settings.scenarios_dir)
@@ -76,6 +79,19 @@ class Services(Struct, frozen=True, kw_only=True):
             ledger=ledger,
             operator=Operator(Text(settings.operator_name_zh, settings.operator_name_en), settings.operator_contact),
         )
+        sessions = Sessions(cache, clock, keys.opaque, secure=settings.issuer.startswith("https:"))
+        oauth = OAuthService(
+            settings,
+            keys,
+            clock,
+            cache,
+            database,
+            partners=partners,
+            consents=consents,
+            scenarios=scenarios,
+            subjects=subjects,
+            sessions=sessions,
+        )
         checks = CheckService(
             database,
             clock,
@@ -85,7 +101,6 @@ class Services(Struct, frozen=True, kw_only=True):
             scenarios=scenarios,
             ledger=ledger,
         )
-        cache = MemoryCache(clock)
         portal = PortalService(
             database,
             clock,
@@ -109,7 +124,8 @@ class Services(Struct, frozen=True, kw_only=True):
             imports=imports,
             ledger=ledger,
             consents=consents,
-            sessions=Sessions(cache, clock, keys.opaque, secure=settings.issuer.startswith("https:")),
+            sessions=sessions,
+            oauth=oauth,
             portal=portal,
             checks=checks,
             engine=Engine(checks),

@@ -67,7 +67,7 @@ class NotAKey(ValueError):
 
 def public_key(jwk: Mapping[str, Any]) -> ECKey | OKPKey | RSAKey:
     """The key of a public JWK: P-256, Ed25519, or RSA of 2048 to 8192 bits. Raises :class:`NotAKey`."""
-    members = {name: jwk.get(name) for name in ("kty", *_MEMBERS.get(str(jwk.get("kty")), ()))}
+    members: dict[str, Any] = {name: jwk.get(name) for name in ("kty", *_MEMBERS.get(str(jwk.get("kty")), ()))}
     kty = members["kty"]
     try:
         if kty == "RSA" and _bits(members["n"]) not in RSA_BITS:

@@ -62,6 +62,10 @@ class KeyRing:
     def signing(self) -> SigningKey:
         return self._keys[-1]
 
+    def find(self, kid: str) -> SigningKey | None:
+        """The key with this id, if the ring has it."""
+        return next((key for key in self._keys if key.kid == kid), None)
+
     def public_jwks(self) -> dict[str, Any]:
         """A JWK Set (RFC 7517 §5) of every key's public half."""
         return {"keys": [key.public_jwk() for key in self._keys]}

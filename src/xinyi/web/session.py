@@ -38,7 +38,7 @@ class SubjectSession(Struct, frozen=True):
     """``natural_person`` or ``legal_person``."""
     display_name: Text
     began_at: datetime
-    acting_for: str | None = None
+    representative_id: str | None = None
     """Who acts for a legal person, as the sign-in told it: the representative's subject id."""
 
 
@@ -58,7 +58,7 @@ class Sessions:
         self.browser_cookie_name: Final = prefix + "xinyi_browser"
 
     async def create(
-        self, *, subject_id: str, subject_key: str, kind: str, display_name: Text, acting_for: str | None = None
+        self, *, subject_id: str, subject_key: str, kind: str, display_name: Text, representative_id: str | None = None
     ) -> tuple[SubjectSession, Cookie]:
         """A new session after a sign-in, and the cookie that the response must set."""
         value = new_opaque()
@@ -69,7 +69,7 @@ class Sessions:
             kind=kind,
             display_name=display_name,
             began_at=self._clock.now(),
-            acting_for=acting_for,
+            representative_id=representative_id,
         )
         await self._cache.put(_key(session.id), IDLE, msgspec.json.encode(session))
         return session, self._cookie(self.cookie_name, value)

@@ -1,0 +1,171 @@
+"""Access tokens: ``at+jwt`` (RFC 9068), bound to the caller's key by ``cnf.jkt`` (RFC 9449 §6.1)."""
+
+import hashlib
+import secrets
+from collections import OrderedDict
+from collections.abc import Collection
+from datetime import timedelta
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from ..kernel.clock import Clock, epoch_seconds
+from ..partners.model import Client
+from ..storage.cache import MemoryCache
+from ..storage.keys import KeyRing
+from ..web.principal import Principal, Scope
+from .authorization_details import GrantedDetail
+from .jose import JwtProblem, read_jwt, sign_jwt
+
+LIFETIME: Final = timedelta(minutes=5)
+TOKEN_TYPE: Final = "at+jwt"  # noqa: S105 (a media type)
+_HELD: Final = 10_000
+
+
+class Confirmation(Struct, frozen=True):
+    jkt: str
+
+
+class Claims(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an access token says. ``family`` names everything that one code gave, so that it can be revoked at once."""
+
+    iss: str
+    sub: str
+    aud: str
+    exp: int
+    iat: int
+    jti: str
+    client_id: str
+    scope: str
+    cnf: Confirmation
+    partner_id: str | UnsetType = UNSET
+    source_id: str | UnsetType = UNSET
+    authorization_details: tuple[GrantedDetail] | UnsetType = UNSET
+    family: str | UnsetType = UNSET
+
+
+class VerifiedToken(Struct, frozen=True):
+    """A token whose signature was checked, as the middleware holds it."""
+
+    principal: Principal
+    issued_at: int
+    expires_at: int
+    family: str | None
+
+
+class AccessTokens:
+    """Issues and checks this server's own tokens."""
+
+    def __init__(self, issuer: str, clock: Clock, cache: MemoryCache, ring: KeyRing) -> None:
+        self._issuer = issuer
+        self._clock = clock
+        self._cache = cache
+        self._ring = ring
+        self._held: OrderedDict[bytes, VerifiedToken] = OrderedDict()
+
+    def issue(
+        self,
+        client: Client,
+        scopes: Collection[Scope],
+        jkt: str,
+        *,
+        subject: str | None = None,
+        detail: GrantedDetail | None = None,
+        family: str | None = None,
+    ) -> str:
+        """A token for ``client``. ``subject``, ``detail`` and ``family`` come from a subject's consent."""
+        now = epoch_seconds(self._clock.now())
+        claims = Claims(
+            iss=self._issuer,
+            sub=subject or client.id,
+            aud=self._issuer,
+            exp=now + int(LIFETIME.total_seconds()),
+            iat=now,
+            jti=secrets.token_urlsafe(16),
+            client_id=client.id,
+            scope=" ".join(sorted(scopes)),
+            cnf=Confirmation(jkt),
+            partner_id=client.partner_id or UNSET,
+            source_id=client.source_id or UNSET,
+            authorization_details=UNSET if detail is None else (detail,),
+            family=family or UNSET,
+        )
+        key = self._ring.signing
+        return sign_jwt({"typ": TOKEN_TYPE, "kid": key.kid}, msgspec.to_builtins(claims), key.key)
+
+    async def verify(self, token: str) -> Principal:
+        """Who holds the token. A signature is checked once, however often the token comes.
+
+        Raises :class:`JwtProblem`.
+        """
+        digest = hashlib.sha256(token.encode()).digest()
+        found = self._held.get(digest)
+        if found is None:
+            found = self._verify(token)
+            self._held[digest] = found
+            if len(self._held) > _HELD:
+                self._held.popitem(last=False)
+        if found.expires_at <= self._clock.now().timestamp():
+            self._held.pop(digest, None)
+            raise JwtProblem("the token has expired")
+        if found.issued_at < int(self._cache.since.timestamp()):
+            raise JwtProblem("the token is older than what is known about revoked ones: get a new one")
+        if found.family is not None and await self._cache.get(_key(found.family)) is not None:
+            raise JwtProblem("the token was revoked")
+        return found.principal
+
+    async def revoke_family(self, family: str) -> None:
+        """From now on no token that was issued with ``family`` works."""
+        await self._cache.put(_key(family), LIFETIME + timedelta(minutes=2), b"")
+
+    def _verify(self, text: str) -> VerifiedToken:
+        token = read_jwt(text)
+        key = self._ring.find(str(token.header.get("kid")))
+        if token.header.get("typ") != TOKEN_TYPE or token.algorithm != "ES256":
+            raise JwtProblem("the token isn't an access token of this server")
+        if key is None or not token.is_signed_by(key.key):
+            raise JwtProblem("the token isn't signed by this server")
+        try:
+            claims = msgspec.convert(token.claims, Claims)
+        except msgspec.ValidationError:
+            raise JwtProblem("the token isn't an access token of this server") from None
+        if claims.iss != self._issuer or claims.aud != self._issuer:
+            raise JwtProblem("the token is for another server")
+        details = claims.authorization_details or None
+        principal = Principal(
+            client_id=claims.client_id,
+            scopes=frozenset(map(Scope, claims.scope.split())),
+            jkt=claims.cnf.jkt,
+            partner_id=claims.partner_id or None,
+            source_id=claims.source_id or None,
+            consent_id=details[0].consent_id if details else None,
+        )
+        return VerifiedToken(principal, claims.iat, claims.exp, claims.family or None)
+
+
+def _key(family: str) -> str:
+    return f"revoked:{family}"
+
+
+class TokenAnswer(Struct, frozen=True, kw_only=True):
+    """RFC 6749 §5.1, with the details of RFC 9396 §7."""
+
+    access_token: Annotated[str, Meta(description="A JWT of type `at+jwt` (RFC 9068).")]
+    token_type: Annotated[Literal["DPoP"], Meta(description="Send it with this scheme and a proof (RFC 9449 §7.1).")]
+    expires_in: Annotated[int, Meta(description="How many seconds it lives.", examples=[300])]
+    scope: Annotated[str, Meta(description="What it may be used for.", examples=["checks"])]
+    authorization_details: (
+        Annotated[tuple[GrantedDetail], Meta(description="The consent that it is bound to.")] | UnsetType
+    ) = UNSET
+
+
+def token_answer(token: str, scopes: Collection[Scope], detail: GrantedDetail | None = None) -> TokenAnswer:
+    """The answer that brings ``token``."""
+    return TokenAnswer(
+        access_token=token,
+        token_type="DPoP",  # noqa: S106 (a scheme)
+        expires_in=int(LIFETIME.total_seconds()),
+        scope=" ".join(sorted(scopes)),
+        authorization_details=UNSET if detail is None else (detail,),
+    )

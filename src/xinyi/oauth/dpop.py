@@ -1,0 +1,118 @@
+"""Proofs of possession (RFC 9449): the caller holds the key that the token, code or request is bound to."""
+
+import hashlib
+import hmac
+from collections import OrderedDict
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from ..kernel.canonical import b64url, canonical_json
+from ..kernel.clock import Clock
+from ..partners.keys import NotAKey, public_key
+from ..storage.cache import MemoryCache
+from .jose import KEY_TYPES, JwtProblem, PublicKey, UnverifiedJwt, check_times, read_jwt
+
+LATE: Final = 60.0
+"""How far behind ``iat`` may be, in seconds."""
+EARLY: Final = 10.0
+"""How far ahead ``iat`` may be, in seconds."""
+
+_REMEMBER: Final = timedelta(seconds=LATE + EARLY + 5)
+_KEYS_HELD: Final = 4096
+_PORTS: Final = {"https": 443, "http": 80}
+_THUMBPRINT: Final = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x"), "RSA": ("e", "kty", "n")}
+_PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+
+
+class ProofVerifier:
+    """Checks proofs against the configured issuer's address, never against what a header says about the host."""
+
+    def __init__(self, issuer: str, clock: Clock, cache: MemoryCache) -> None:
+        self._issuer = issuer
+        self._clock = clock
+        self._cache = cache
+        self._keys: OrderedDict[str, PublicKey] = OrderedDict()
+
+    async def verify(
+        self, proofs: Sequence[str], method: str, path: str, *, access_token: str | None = None, jkt: str | None = None
+    ) -> str:
+        """The thumbprint (RFC 7638) of the key that made the only one of ``proofs``, which works once.
+
+        ``access_token`` and ``jkt``: the token it comes with, and the thumbprint that is bound to. Raises
+        :class:`JwtProblem` with what is wrong with the proof.
+        """
+        if len(proofs) != 1:
+            raise JwtProblem("exactly one DPoP header is needed")
+        proof = read_jwt(proofs[0])
+        self._check(proof, method, path)
+        if access_token is not None:
+            wanted = b64url(hashlib.sha256(access_token.encode()).digest())
+            if not hmac.compare_digest(proof.text("ath").encode(), wanted.encode()):
+                raise JwtProblem("ath is not the access token's hash")
+        thumbprint, key = self._key(proof)
+        if jkt is not None and thumbprint != jkt:
+            raise JwtProblem("the proof is by another key than the one the token is bound to")
+        if not proof.is_signed_by(key):
+            raise JwtProblem("the signature is not by the key in the header")
+        digest = b64url(hashlib.sha256(f"{thumbprint}\0{proof.claims['jti']}".encode()).digest())
+        if not await self._cache.add(f"dpop:{digest}", _REMEMBER):
+            raise JwtProblem("its jti was used before")
+        return thumbprint
+
+    def _check(self, proof: UnverifiedJwt, method: str, path: str) -> None:
+        if proof.header.get("typ") != "dpop+jwt":
+            raise JwtProblem("typ must be dpop+jwt")
+        proof.text("jti")
+        if proof.text("htm", 16) != method:
+            raise JwtProblem(f"htm must be {method}")
+        if _address(proof.text("htu", 2048)) != _address(self._issuer + path):
+            raise JwtProblem(f"htu must be {self._issuer}{path}")
+        made = proof.moment("iat")
+        if made is None:
+            raise JwtProblem("iat is missing")
+        now = self._clock.now()
+        if now.timestamp() - made > LATE:
+            behind = now.timestamp() - made
+            raise JwtProblem(f"iat is {behind:.0f} s behind this server's clock; {LATE:.0f} s are tolerated")
+        check_times(proof, now, early=EARLY)
+        if made < int(self._cache.since.timestamp()):
+            raise JwtProblem("it was made before this server started: make a new one")
+
+    def _key(self, proof: UnverifiedJwt) -> tuple[str, PublicKey]:
+        """The key in the header and its thumbprint. Keys seen lately are kept: reading one costs as much as a hash."""
+        jwk = proof.header.get("jwk")
+        if not isinstance(jwk, dict) or jwk.get("kty") != KEY_TYPES[proof.algorithm]:
+            raise JwtProblem("the header's jwk must be a public key that suits alg")
+        if _PRIVATE & jwk.keys():
+            raise JwtProblem("the header's jwk is a private key: never send it, and use a new one from now on")
+        try:
+            thumbprint = _thumbprint(jwk)
+            key = self._keys.get(thumbprint)
+            if key is None:
+                key = public_key(jwk)
+        except NotAKey as problem:
+            raise JwtProblem(f"the header's jwk: {problem}") from None
+        self._keys[thumbprint] = key
+        self._keys.move_to_end(thumbprint)
+        if len(self._keys) > _KEYS_HELD:
+            self._keys.popitem(last=False)
+        return thumbprint, key
+
+
+def _thumbprint(jwk: dict[str, Any]) -> str:
+    """RFC 7638."""
+    members = {name: jwk.get(name) for name in _THUMBPRINT[jwk["kty"]]}
+    if not all(isinstance(value, str) for value in members.values()):
+        raise NotAKey("a member is missing")
+    return b64url(hashlib.sha256(canonical_json(members)).digest())
+
+
+def _address(uri: str) -> tuple[str, str | None, int | None, str]:
+    """What of a URI is compared: no query, no fragment, and normalised (RFC 9449 §4.3, RFC 3986 §6.2)."""
+    try:
+        parts = urlsplit(uri)
+        return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme), parts.path or "/"
+    except ValueError:
+        raise JwtProblem("htu is not a URI") from None

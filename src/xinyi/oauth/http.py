@@ -1,0 +1,181 @@
+"""The endpoints that programs call: metadata, keys, pushed requests, tokens."""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+
+from litestar import Controller, Request, Response, get, post
+from litestar.exceptions import HTTPException
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
+from msgspec import Meta, Struct
+
+from ..kernel.errors import XinyiError
+from . import metadata
+from .access_token import TokenAnswer
+from .client_auth import ASSERTION_TYPE
+from .errors import ErrorBody, ErrorCode, OAuthError, on_http_exception, on_oauth_error, on_xinyi_error
+from .forms import FORM_TYPE, read_form
+from .par import ARRIVE_WITHIN
+from .service import OAuthService
+
+_ERRORS: Final = {
+    HTTPStatus.BAD_REQUEST.value: ResponseSpec(
+        data_container=ErrorBody,
+        description="A refusal (RFC 6749 §5.2). `invalid_client` tells nothing about which clients exist.",
+        generate_examples=False,
+        examples=[
+            Example(
+                id="invalid_client",
+                value=ErrorBody(
+                    ErrorCode.INVALID_CLIENT,
+                    "the client is unknown, or the signature is not by a key registered for it",
+                ),
+            )
+        ],
+    )
+}
+_PUBLIC: Final = {"cache-control": "public, max-age=300"}
+
+
+def _text(description: str, *examples: str, **limits: Any) -> Schema:
+    return Schema(type=OpenAPIType.STRING, description=description, examples=list(examples) or None, **limits)
+
+
+_AUTHENTICATION: Final = {
+    "client_assertion_type": _text("How the client authenticates (RFC 7523 §2.2).", enum=[ASSERTION_TYPE]),
+    "client_assertion": _text(
+        "A JWT signed by the client's key: `iss` and `sub` are its id, `aud` is the issuer, `exp` is at most five "
+        "minutes ahead, `jti` is new."
+    ),
+    "client_id": _text("The client's id: the assertion's `sub`.", "cli_…"),
+}
+
+
+def _form(required: list[str], **members: Schema) -> RequestBody:
+    schema = Schema(
+        type=OpenAPIType.OBJECT,
+        required=["client_assertion_type", "client_assertion", *required],
+        properties={**_AUTHENTICATION, **members},
+    )
+    return RequestBody(content={FORM_TYPE: OpenAPIMediaType(schema=schema)}, required=True)
+
+
+@dataclass
+class _PushOperation(Operation):
+    def __post_init__(self) -> None:
+        self.request_body = _form(
+            ["response_type", "redirect_uri", "code_challenge", "code_challenge_method", "authorization_details"],
+            response_type=_text("Always `code`.", enum=["code"]),
+            redirect_uri=_text("One of the client's, to the letter.", "https://bank.example/back"),
+            code_challenge=_text("RFC 7636 §4.2.", pattern="^[A-Za-z0-9_-]{43}$"),
+            code_challenge_method=_text("Always `S256`.", enum=["S256"]),
+            authorization_details=_text(
+                "JSON (RFC 9396): a list of exactly one detail.",
+                '[{"type":"credit_scenario_check","scenario":"bike-deposit"}]',
+            ),
+            state=_text("Given back with the answer."),
+            scope=_text("`checks`, which is what a consent gives.", enum=["checks"]),
+            dpop_jkt=_text("The thumbprint of the key that will redeem the code (RFC 9449 §10)."),
+        )
+
+
+@dataclass
+class _TokenOperation(Operation):
+    def __post_init__(self) -> None:
+        self.request_body = _form(
+            ["grant_type"],
+            grant_type=_text("Which grant.", enum=["authorization_code", "client_credentials"]),
+            scope=_text("A part of what the client may ask for; all of it unless given.", "checks consents"),
+            code=_text("The code, with `authorization_code`."),
+            redirect_uri=_text("The redirect URI of the pushed request, with `authorization_code`."),
+            code_verifier=_text("What the challenge was made of (RFC 7636 §4.1), with `authorization_code`."),
+        )
+
+
+class PushedAnswer(Struct, frozen=True):
+    """RFC 9126 §2.2."""
+
+    request_uri: Annotated[str, Meta(description="Send the subject to the authorization endpoint with it.")]
+    expires_in: Annotated[int, Meta(description="In how many seconds it must arrive there.", examples=[90])]
+
+
+class OAuthController(Controller):
+    """The authorization server."""
+
+    tags = ("OAuth",)
+    exception_handlers = {  # noqa: RUF012 (Litestar's own form)
+        OAuthError: on_oauth_error,
+        XinyiError: on_xinyi_error,
+        HTTPException: on_http_exception,
+    }
+
+    @get(
+        metadata.AUTHORIZATION_SERVER,
+        summary="Discover the authorization server",
+        operation_id="getAuthorizationServerMetadata",
+        security=[{}],
+        sync_to_thread=False,
+    )
+    def discover(self, oauth: OAuthService) -> Response[dict[str, Any]]:
+        """The metadata of RFC 8414: endpoints, algorithms, and what is supported."""
+        return Response(metadata.authorization_server(oauth.issuer), headers=_PUBLIC)
+
+    @get(
+        metadata.PROTECTED_RESOURCE,
+        summary="Discover the protected resource",
+        operation_id="getProtectedResourceMetadata",
+        security=[{}],
+        sync_to_thread=False,
+    )
+    def discover_resource(self, oauth: OAuthService) -> Response[dict[str, Any]]:
+        """The metadata of RFC 9728: which authorization server issues tokens for this API, and how to send them."""
+        return Response(metadata.protected_resource(oauth.issuer), headers=_PUBLIC)
+
+    @get(
+        metadata.JWKS,
+        summary="Read the token keys",
+        operation_id="getTokenKeys",
+        security=[{}],
+        sync_to_thread=False,
+    )
+    def jwks(self, oauth: OAuthService) -> Response[dict[str, Any]]:
+        """The public keys that access tokens are signed with (RFC 7517 §5). Receipts are signed with others."""
+        return Response(oauth.ring.public_jwks(), headers=_PUBLIC)
+
+    @post(
+        metadata.PAR,
+        summary="Push an authorization request",
+        operation_id="pushAuthorizationRequest",
+        operation_class=_PushOperation,
+        responses=_ERRORS,
+        security=[{}],
+        status_code=HTTPStatus.CREATED,
+    )
+    async def push(self, request: Request[Any, Any, Any], oauth: OAuthService) -> PushedAnswer:
+        """Checks and stores an authorization request (RFC 9126), which then is named by its `request_uri`.
+
+        A DPoP proof binds the code to its key.
+        """
+        request_uri = await oauth.push(
+            await read_form(request), request.headers.getall("dpop", []), request.headers.get("authorization")
+        )
+        return PushedAnswer(request_uri, int(ARRIVE_WITHIN.total_seconds()))
+
+    @post(
+        metadata.TOKEN,
+        summary="Get an access token",
+        operation_id="getToken",
+        operation_class=_TokenOperation,
+        responses=_ERRORS,
+        security=[{}],
+        status_code=HTTPStatus.OK,
+    )
+    async def token(self, request: Request[Any, Any, Any], oauth: OAuthService) -> TokenAnswer:
+        """An access token for the client itself (`client_credentials`) or for one consent (`authorization_code`).
+
+        It lives five minutes and is bound to the key of the DPoP proof that comes with the request.
+        """
+        return await oauth.token(
+            await read_form(request), request.headers.getall("dpop", []), request.headers.get("authorization")
+        )

@@ -1,0 +1,109 @@
+"""Signed JWTs, read and checked with the profile's three algorithms and no other (FAPI 2.0 §5.4.1)."""
+
+import re
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwa import JWSAlgModel
+from joserfc.jwk import ECKey, OKPKey, RSAKey
+from msgspec import Struct
+
+from ..kernel.errors import XinyiError
+from ..web.body import decode_json
+
+PublicKey = ECKey | OKPKey | RSAKey
+
+ALGORITHMS: Final = ("ES256", "PS256", "Ed25519", "EdDSA")
+"""``EdDSA`` is the old name of ``Ed25519`` (RFC 9864)."""
+
+KEY_TYPES: Final = {"ES256": "EC", "PS256": "RSA", "Ed25519": "OKP", "EdDSA": "OKP"}
+MAX_LENGTH: Final = 8192
+_COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+
+
+class _Registry(jws.JWSRegistry):
+    max_header_length = 4096  # the proof of an RSA key carries the key in its header
+    max_payload_length = MAX_LENGTH
+
+    def get_alg(self, name: str) -> JWSAlgModel:
+        return super().get_alg("Ed25519" if name == "EdDSA" else name)
+
+
+_registry: Final = _Registry(algorithms=ALGORITHMS, strict_check_header=False)
+
+
+class JwtProblem(ValueError):
+    """Something is wrong with a JWT that the JWT alone shows. ``str()`` says what."""
+
+
+class UnverifiedJwt(Struct, frozen=True):
+    """A JWT whose signature hasn't been checked."""
+
+    header: dict[str, Any]
+    claims: dict[str, Any]
+    signature: jws.CompactSignature
+
+    @property
+    def algorithm(self) -> str:
+        return str(self.header["alg"])
+
+    def is_signed_by(self, key: PublicKey) -> bool:
+        """Whether ``key`` made the signature."""
+        try:
+            return jws.validate_compact(self.signature, key, registry=_registry)
+        except (JoseError, ValueError, TypeError):
+            return False
+
+    def text(self, name: str, limit: int = 256) -> str:
+        """A claim that must be a non-empty string. Raises :class:`JwtProblem`."""
+        value = self.claims.get(name)
+        if not isinstance(value, str) or not 1 <= len(value) <= limit:
+            raise JwtProblem(f"{name} must be a string of 1 to {limit} characters")
+        return value
+
+    def moment(self, name: str) -> float | None:
+        """A NumericDate (RFC 7519 §2), if it is there. Raises :class:`JwtProblem` when it is something else."""
+        value = self.claims.get(name)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1 << 40:
+            raise JwtProblem(f"{name} must be a NumericDate")
+        return float(value)
+
+
+def read_jwt(text: str) -> UnverifiedJwt:
+    """Takes a compact JWS of one of :data:`ALGORITHMS` apart. Raises :class:`JwtProblem`."""
+    if len(text) > MAX_LENGTH or not _COMPACT.fullmatch(text):
+        raise JwtProblem(f"not a compact JWS of at most {MAX_LENGTH} characters")
+    try:
+        found = jws.extract_compact(text.encode(), registry=_registry)
+        header = found.headers()
+        claims = decode_json(found.payload or b"", dict[str, Any])
+    except (JoseError, ValueError, TypeError, KeyError, AttributeError, XinyiError):
+        raise JwtProblem("the header or the claims can't be parsed") from None
+    if not isinstance(header, Mapping) or header.get("alg") not in ALGORITHMS:
+        raise JwtProblem(f"alg must be one of {' '.join(ALGORITHMS)}")
+    if "crit" in header or "b64" in header:
+        raise JwtProblem("the header has extensions that aren't understood here")
+    return UnverifiedJwt(dict(header), claims, found)
+
+
+def sign_jwt(header: Mapping[str, Any], claims: Mapping[str, Any], key: ECKey, algorithm: str = "ES256") -> str:
+    """A compact JWS."""
+    return jws.serialize_compact({"alg": algorithm, **header}, msgspec.json.encode(claims), key, registry=_registry)
+
+
+def check_times(jwt: UnverifiedJwt, now: datetime, *, early: float, names: Collection[str] = ("iat", "nbf")) -> None:
+    """Refuses what is made for later than ``early`` seconds ahead, or is over. Raises :class:`JwtProblem`."""
+    at = now.timestamp()
+    for name in names:
+        moment = jwt.moment(name)
+        if moment is not None and moment - at > early:
+            raise JwtProblem(f"{name} is {moment - at:.0f} s ahead of this server's clock; {early:.0f} s are tolerated")
+    expires = jwt.moment("exp")
+    if expires is not None and expires <= at:
+        raise JwtProblem(f"exp is {at - expires:.0f} s behind this server's clock")

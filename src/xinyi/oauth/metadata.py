@@ -1,0 +1,53 @@
+"""What this server can do: RFC 8414, and RFC 9728 for the API that it protects."""
+
+from typing import Any, Final
+
+from ..partners.service import PARTNER_SCOPES, SOURCE_SCOPES
+from .authorization_details import TYPE
+from .jose import ALGORITHMS
+from .token import GRANT_TYPES
+
+AUTHORIZATION_SERVER: Final = "/.well-known/oauth-authorization-server"
+PROTECTED_RESOURCE: Final = "/.well-known/oauth-protected-resource"
+AUTHORIZE: Final = "/oauth2/authorize"
+JWKS: Final = "/oauth2/jwks"
+PAR: Final = "/oauth2/par"
+TOKEN: Final = "/oauth2/token"  # noqa: S105 (a path)
+
+_SCOPES: Final = sorted(PARTNER_SCOPES | SOURCE_SCOPES)
+
+
+def authorization_server(issuer: str) -> dict[str, Any]:
+    """RFC 8414 §2, RFC 9126 §5, RFC 9207 §3, RFC 9396 §10 and RFC 9449 §5.1."""
+    return {
+        "issuer": issuer,
+        "authorization_endpoint": issuer + AUTHORIZE,
+        "token_endpoint": issuer + TOKEN,
+        "pushed_authorization_request_endpoint": issuer + PAR,
+        "require_pushed_authorization_requests": True,
+        "jwks_uri": issuer + JWKS,
+        "scopes_supported": _SCOPES,
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": list(GRANT_TYPES),
+        "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+        "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
+        "code_challenge_methods_supported": ["S256"],
+        "dpop_signing_alg_values_supported": list(ALGORITHMS),
+        "authorization_details_types_supported": [TYPE],
+        "authorization_response_iss_parameter_supported": True,
+        "ui_locales_supported": ["zh", "en"],
+    }
+
+
+def protected_resource(issuer: str) -> dict[str, Any]:
+    """RFC 9728 §2."""
+    return {
+        "resource": issuer,
+        "authorization_servers": [issuer],
+        "scopes_supported": _SCOPES,
+        "bearer_methods_supported": [],
+        "dpop_signing_alg_values_supported": list(ALGORITHMS),
+        "dpop_bound_access_tokens_required": True,
+        "authorization_details_types_supported": [TYPE],
+    }

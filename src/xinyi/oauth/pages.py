@@ -1,0 +1,263 @@
+"""The pages of the authorization endpoint: sign in, read, decide, go back."""
+
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import urlencode, urlsplit
+
+from litestar import Controller, Request, Response, get, post
+from litestar.datastructures import Cookie
+
+from ..consents.pages import consent_page
+from ..consents.service import ConsentService
+from ..kernel.errors import Code, XinyiError
+from ..kernel.text import Language, Text
+from ..web.pages import SIGN_IN, error_page, language_of, on_page_error
+from ..web.session import SubjectSession
+from .authorize import answer_url, denied, form_fields, origin, redirect
+from .errors import ErrorCode, OAuthError
+from .forms import read_form, read_query, required
+from .metadata import AUTHORIZE
+from .par import PushedRequest
+from .service import OAuthService
+from .sign_in import PURPOSE, SandboxSignIn
+
+PORTAL: Final = "/me"
+
+_NOT_TO_DECIDE: Final = frozenset({Code.NOT_ENTITLED, Code.WRONG_STATE, Code.NOT_FOUND, Code.PARTNER_SUSPENDED})
+
+_START_AGAIN: Final = Text(
+    "这次请求已失效、已处理，或是在另一个浏览器中打开的。请回到发起请求的机构页面，重新开始。",
+    "This request is out of date, was decided already, or was opened in another browser. "
+    "Go back to the partner's page and start again.",
+)
+
+
+def _on_oauth_error(request: Request[Any, Any, Any], error: OAuthError) -> Response[Any]:
+    """What can't be sent back, since it isn't proven where to."""
+    return error_page(request, XinyiError(Code.MALFORMED, error.description), note=_START_AGAIN)
+
+
+class AuthorizeController(Controller):
+    """Where a partner sends a subject to consent, or not."""
+
+    include_in_schema = False
+    exception_handlers = {OAuthError: _on_oauth_error, XinyiError: on_page_error}  # noqa: RUF012 (Litestar's own form)
+
+    @get(AUTHORIZE)
+    async def show(
+        self, request: Request[Any, Any, Any], oauth: OAuthService, consents: ConsentService
+    ) -> Response[Any]:
+        """The sign-in page, or the consent page. Nothing is decided by looking at it."""
+        browser, cookie = _browser(request, oauth)
+        query = read_query(request)
+        client_id, request_uri = required(query, "client_id"), required(query, "request_uri")
+        pushed = await oauth.requests.find(request_uri, client_id, browser)
+        if pushed is None:
+            raise _gone()
+        session = await oauth.sessions.read(request)
+        if session is None or (session.kind != pushed.subject_kind and not pushed.named):
+            fields = form_fields(client_id, request_uri)
+            response = _sign_in(request, oauth, browser, session, pushed, fields)
+        else:
+            response = await self._ask(request, oauth, consents, pushed, session, request_uri)
+        return _with(response, cookie)
+
+    async def _ask(
+        self,
+        request: Request[Any, Any, Any],
+        oauth: OAuthService,
+        consents: ConsentService,
+        pushed: PushedRequest,
+        session: SubjectSession,
+        request_uri: str,
+        language: Language | None = None,
+    ) -> Response[Any]:
+        try:
+            _, notice = await consents.show(
+                pushed.consent_id,
+                subject_key=session.subject_key,
+                kind=session.kind,
+                language=language or language_of(request),
+            )
+        except XinyiError as error:
+            return await _refused(oauth, pushed, request_uri, error)
+        return consent_page(
+            request,
+            notice,
+            action=AUTHORIZE,
+            csrf=oauth.sessions.csrf(session, oauth.requests.purpose(request_uri)),
+            signed_in_as=session.display_name,
+            fields=form_fields(pushed.client_id, request_uri),
+            form_targets=[origin(pushed.redirect_uri)],
+        )
+
+    @post(AUTHORIZE, status_code=HTTPStatus.OK)
+    async def decide(
+        self, request: Request[Any, Any, Any], oauth: OAuthService, consents: ConsentService
+    ) -> Response[Any]:
+        """The subject agrees or refuses. The first decision stands; then the browser goes back to the partner."""
+        form = await read_form(request)
+        client_id, request_uri = required(form, "client_id"), required(form, "request_uri")
+        browser = oauth.sessions.browser(request)
+        pushed = None if browser is None else await oauth.requests.find(request_uri, client_id, browser)
+        if pushed is None or browser is None:
+            raise _gone()
+        session = await oauth.sessions.read(request)
+        oauth.sessions.check_csrf(session or browser, oauth.requests.purpose(request_uri), form.get("csrf"))
+        match form.get("decision"):
+            case "refuse":
+                return await self._refuse(oauth, consents, pushed, session, request_uri)
+            case "agree" if session is not None:
+                return await self._agree(request, oauth, consents, pushed, session, form)
+            case _:
+                raise XinyiError(Code.MALFORMED, "decision must be agree or refuse")
+
+    async def _refuse(
+        self,
+        oauth: OAuthService,
+        consents: ConsentService,
+        pushed: PushedRequest,
+        session: SubjectSession | None,
+        request_uri: str,
+    ) -> Response[Any]:
+        await _spend(oauth, request_uri)
+        if session is not None:
+            try:
+                await consents.reject(
+                    pushed.consent_id,
+                    subject_id=session.subject_id,
+                    subject_key=session.subject_key,
+                    kind=session.kind,
+                )
+            except XinyiError as error:
+                if error.code not in _NOT_TO_DECIDE:
+                    raise
+        return denied(oauth.issuer, pushed)
+
+    async def _agree(
+        self,
+        request: Request[Any, Any, Any],
+        oauth: OAuthService,
+        consents: ConsentService,
+        pushed: PushedRequest,
+        session: SubjectSession,
+        form: dict[str, str],
+    ) -> Response[Any]:
+        request_uri = form["request_uri"]
+        language = Language.EN if form.get("language") == Language.EN else Language.ZH
+        try:
+            _, notice = await consents.show(
+                pushed.consent_id, subject_key=session.subject_key, kind=session.kind, language=language
+            )
+            if notice.digest != form.get("notice"):  # it changed since it was shown: show it again
+                return await self._ask(request, oauth, consents, pushed, session, request_uri, language)
+            await _spend(oauth, request_uri)
+            await consents.authorise(
+                pushed.consent_id,
+                subject_id=session.subject_id,
+                subject_key=session.subject_key,
+                kind=session.kind,
+                notice_digest=notice.digest,
+                language=language,
+                representative_id=session.representative_id,
+            )
+        except XinyiError as error:
+            return await _refused(oauth, pushed, request_uri, error)
+        code = await oauth.codes.issue(
+            client_id=pushed.client_id,
+            redirect_uri=pushed.redirect_uri,
+            code_challenge=pushed.code_challenge,
+            dpop_jkt=pushed.dpop_jkt,
+            consent_id=pushed.consent_id,
+        )
+        return redirect(answer_url(oauth.issuer, pushed, code=code))
+
+
+class SignInController(Controller):
+    """The page to sign in at, for those who come by themselves."""
+
+    path = SIGN_IN
+    include_in_schema = False
+    exception_handlers = {OAuthError: _on_oauth_error, XinyiError: on_page_error}  # noqa: RUF012 (Litestar's own form)
+
+    @get()
+    async def show(self, request: Request[Any, Any, Any], oauth: OAuthService) -> Response[Any]:
+        """The ways to sign in."""
+        browser, cookie = _browser(request, oauth)
+        next_path = local_path(request.query_params.get("next"))
+        return _with(oauth.sign_in.show(request, browser, next_path=next_path), cookie)
+
+
+class SandboxSignInController(SignInController):
+    """Signing in as a persona. The application routes it in the sandbox alone."""
+
+    @post(status_code=HTTPStatus.OK)
+    async def enter(self, request: Request[Any, Any, Any], oauth: OAuthService) -> Response[Any]:
+        """Signs in and goes on to where the page was asked for. A session that was there is over."""
+        assert isinstance(oauth.sign_in, SandboxSignIn), "routed in the sandbox alone"
+        form = await read_form(request)
+        browser = oauth.sessions.browser(request)
+        if browser is None:
+            raise XinyiError(Code.CSRF)
+        oauth.sessions.check_csrf(browser, PURPOSE, form.get("csrf"))
+        old = await oauth.sessions.read(request)
+        _, cookie = await oauth.sign_in.enter(required(form, "persona"))
+        if old is not None:
+            await oauth.sessions.end(old)
+        return _with(redirect(local_path(form.get("next"))), cookie)
+
+
+def local_path(text: str | None) -> str:
+    """``text`` when it is a path of this site, else the portal: nobody is sent elsewhere from here."""
+    if text is None or not text.startswith("/") or text.startswith(("//", "/\\")) or not text.isprintable():
+        return PORTAL
+    parts = urlsplit(text)
+    return PORTAL if parts.scheme or parts.netloc or "\\" in text else text
+
+
+def _sign_in(
+    request: Request[Any, Any, Any],
+    oauth: OAuthService,
+    browser: str,
+    session: SubjectSession | None,
+    pushed: PushedRequest,
+    fields: dict[str, str],
+) -> Response[Any]:
+    csrf = oauth.sessions.csrf(session or browser, oauth.requests.purpose(fields["request_uri"]))
+    return oauth.sign_in.show(
+        request,
+        browser,
+        next_path=f"{AUTHORIZE}?{urlencode(fields)}",
+        kind=pushed.subject_kind,
+        refusal={**fields, "csrf": csrf, "decision": "refuse"},
+        form_targets=[origin(pushed.redirect_uri)],
+    )
+
+
+def _browser(request: Request[Any, Any, Any], oauth: OAuthService) -> tuple[str, Cookie | None]:
+    """The browser's name, and the cookie to set when it had none."""
+    browser = oauth.sessions.browser(request)
+    return oauth.sessions.new_browser() if browser is None else (browser, None)
+
+
+def _with(response: Response[Any], cookie: Cookie | None) -> Response[Any]:
+    if cookie is not None:
+        response.cookies.append(cookie)
+    return response
+
+
+async def _spend(oauth: OAuthService, request_uri: str) -> None:
+    if not await oauth.requests.spend(request_uri):
+        raise _gone()
+
+
+async def _refused(oauth: OAuthService, pushed: PushedRequest, request_uri: str, error: XinyiError) -> Response[Any]:
+    """``access_denied`` when the subject can't answer; whatever else went wrong is told on a page."""
+    if error.code not in _NOT_TO_DECIDE:
+        raise error
+    await oauth.requests.spend(request_uri)
+    return denied(oauth.issuer, pushed)
+
+
+def _gone() -> OAuthError:
+    return OAuthError(ErrorCode.INVALID_REQUEST, "the request_uri is not valid")

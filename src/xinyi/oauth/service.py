@@ -1,0 +1,80 @@
+"""The authorization server, assembled: each part is one specification."""
+
+from ..consents.service import ConsentService
+from ..kernel.clock import Clock
+from ..partners.model import Client
+from ..partners.service import PartnerService
+from ..scenarios.registry import Registry
+from ..settings import Settings
+from ..storage.cache import MemoryCache
+from ..storage.database import Database
+from ..storage.keys import Keys
+from ..subjects.service import SubjectService
+from ..web.session import Sessions
+from .access_token import AccessTokens, TokenAnswer
+from .client_auth import ClientAuthenticator
+from .codes import Codes
+from .dpop import ProofVerifier
+from .errors import ErrorCode, OAuthError
+from .jose import JwtProblem
+from .metadata import PAR, TOKEN
+from .par import PushedRequests
+from .sign_in import NoSignIn, SandboxSignIn
+from .token import TokenIssuer
+
+
+class OAuthService:
+    """What the endpoints, the pages and the middleware stand on."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        keys: Keys,
+        clock: Clock,
+        cache: MemoryCache,
+        database: Database,
+        *,
+        partners: PartnerService,
+        consents: ConsentService,
+        scenarios: Registry,
+        subjects: SubjectService,
+        sessions: Sessions,
+    ) -> None:
+        self.issuer = settings.issuer
+        self.ring = keys.token
+        self.sessions = sessions
+        self.tokens = AccessTokens(settings.issuer, clock, cache, keys.token)
+        self.proofs = ProofVerifier(settings.issuer, clock, cache)
+        self.requests = PushedRequests(
+            clock, cache, keys.opaque, database, consents=consents, scenarios=scenarios, subjects=subjects
+        )
+        self.codes = Codes(cache, keys.opaque, self.tokens)
+        self.sign_in: SandboxSignIn | NoSignIn = (
+            SandboxSignIn(database, subjects, sessions) if settings.is_sandbox else NoSignIn()
+        )
+        self._clients = ClientAuthenticator(settings.issuer, clock, cache, database, partners)
+        self._issuer = TokenIssuer(database, self.tokens, self.codes, consents)
+
+    async def push(self, form: dict[str, str], proofs: list[str], authorization: str | None) -> str:
+        """The pushed authorization request endpoint: gives the request_uri. Raises :class:`OAuthError`."""
+        client = await self._client(form, authorization)
+        jkt = await self._proved(proofs, PAR) if proofs else None
+        return await self.requests.push(client, form, jkt)
+
+    async def token(self, form: dict[str, str], proofs: list[str], authorization: str | None) -> TokenAnswer:
+        """The token endpoint. Raises :class:`OAuthError`."""
+        client = await self._client(form, authorization)
+        jkt = await self._proved(proofs, TOKEN)
+        return await self._issuer.answer(client, form, jkt)
+
+    async def _client(self, form: dict[str, str], authorization: str | None) -> Client:
+        client = await self._clients.authenticate(form, authorization)
+        if not client.owner.active:
+            raise OAuthError(ErrorCode.UNAUTHORIZED_CLIENT, "the client's owner is suspended")
+        return client
+
+    async def _proved(self, proofs: list[str], path: str) -> str:
+        try:
+            return await self.proofs.verify(proofs, "POST", path)
+        except JwtProblem as problem:
+            raise OAuthError(ErrorCode.INVALID_DPOP_PROOF, str(problem)) from None

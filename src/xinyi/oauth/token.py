@@ -1,0 +1,89 @@
+"""The two grants of the token endpoint (RFC 6749 §4.1.3 and §4.4)."""
+
+from ..consents.model import ConsentState
+from ..consents.service import ConsentService
+from ..kernel.errors import XinyiError
+from ..partners.model import Client
+from ..storage.database import Database
+from ..web.principal import Scope
+from .access_token import AccessTokens, TokenAnswer, token_answer
+from .authorization_details import TYPE, GrantedDetail, refuse
+from .codes import Codes, Grant
+from .errors import ErrorCode, OAuthError
+from .forms import required
+from .pkce import is_answered
+
+CODE_SCOPES = frozenset({Scope.CHECKS})
+GRANT_TYPES = ("authorization_code", "client_credentials")
+
+
+class TokenIssuer:
+    """Answers an authenticated client that proved a key."""
+
+    def __init__(self, database: Database, tokens: AccessTokens, codes: Codes, consents: ConsentService) -> None:
+        self._database = database
+        self._tokens = tokens
+        self._codes = codes
+        self._consents = consents
+
+    async def answer(self, client: Client, form: dict[str, str], jkt: str) -> TokenAnswer:
+        """The token that ``form`` asks for, bound to the key ``jkt``. Raises :class:`OAuthError`."""
+        match required(form, "grant_type"):
+            case "authorization_code":
+                return await self._by_code(client, form, jkt)
+            case "client_credentials":
+                return self._by_credentials(client, form, jkt)
+            case _:
+                raise OAuthError(ErrorCode.UNSUPPORTED_GRANT_TYPE, f"grant_type must be one of {' '.join(GRANT_TYPES)}")
+
+    def _by_credentials(self, client: Client, form: dict[str, str], jkt: str) -> TokenAnswer:
+        if "authorization_details" in form:
+            raise refuse("a check is consented to through the authorization endpoint")
+        scopes = _narrowed(form, client.scopes)
+        return token_answer(self._tokens.issue(client, scopes, jkt), scopes)
+
+    async def _by_code(self, client: Client, form: dict[str, str], jkt: str) -> TokenAnswer:
+        code, verifier = required(form, "code"), required(form, "code_verifier")
+        redirect_uri = required(form, "redirect_uri")
+        if "authorization_details" in form:
+            raise refuse("what was consented to can't be changed")
+        scopes = _narrowed(form, CODE_SCOPES)
+        grant = await self._codes.take(code)
+        if grant is None or grant.client_id != client.id:
+            raise _refuse("the code is unknown, used, expired or another client's")
+        if grant.redirect_uri != redirect_uri:
+            raise _refuse("redirect_uri is not the one of the request")
+        if not is_answered(grant.code_challenge, verifier):
+            raise _refuse("code_verifier doesn't answer the code_challenge")
+        if grant.dpop_jkt not in {None, jkt}:
+            raise _refuse("the DPoP proof is by another key than the one that the code is bound to")
+        detail, subject = await self._consented(grant)
+        token = self._tokens.issue(client, scopes, jkt, subject=subject, detail=detail, family=grant.family)
+        return token_answer(token, scopes, detail)
+
+    async def _consented(self, grant: Grant) -> tuple[GrantedDetail, str | None]:
+        """The consent behind the code, and the subject as the partner knows them."""
+        try:
+            async with self._database.read() as tx:
+                consent = await self._consents.find(tx, grant.consent_id)
+        except XinyiError as error:
+            raise _refuse("the consent is gone") from error
+        if self._consents.state(consent) is not ConsentState.AUTHORISED:
+            raise _refuse("the consent isn't in force any more")
+        detail = GrantedDetail(TYPE, consent.scenario_id, consent.scenario_version, consent.id)
+        return detail, self._consents.pairwise(consent)
+
+
+def _narrowed(form: dict[str, str], allowed: frozenset[Scope]) -> frozenset[Scope]:
+    """The scopes that were asked for; all that are allowed unless some were named."""
+    asked = form.get("scope")
+    if asked is None:
+        return allowed
+    wanted = set(asked.split(" "))
+    if not wanted <= {scope.value for scope in allowed}:
+        raise OAuthError(ErrorCode.INVALID_SCOPE, f"the scope can be {' '.join(sorted(allowed))} or a part of it")
+    return frozenset(map(Scope, wanted))
+
+
+def _refuse(description: str) -> OAuthError:
+    return OAuthError(ErrorCode.INVALID_GRANT, description)
