@@ -7,7 +7,10 @@ import click
 from .. import __version__
 from .keys import keys
 from .openapi import openapi
+from .records import records
+from .sandbox import sandbox
 from .serve import serve
+from .sources import sources
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -23,5 +26,5 @@ def main(context: click.Context, config: Path | None) -> None:
     context.obj = config
 
 
-for command in (keys, openapi, serve):
+for command in (keys, openapi, records, sandbox, serve, sources):
     main.add_command(command)

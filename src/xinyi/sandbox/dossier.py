@@ -107,6 +107,10 @@ class Dossier:
     def property(self, *, days_ago: int = 30) -> None:
         self._add("PROPERTY", self._day(days_ago), {"has_registered": True})
 
+    def trades(self, months: int, *, days_ago: int = 4) -> None:
+        """Months in a row in which every trade was fulfilled."""
+        self.months("MKT_TRADE", months, days_ago=days_ago)
+
     def returns(self, count: int, *, days_ago: int = 4) -> None:
         """Things rented and given back as agreed."""
         observed = self._day(days_ago)

@@ -1,0 +1,137 @@
+"""``xinyi records``: import what sources send."""
+
+import hashlib
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
+from rich.table import Table
+
+from ..kernel.canonical import b64url
+from ..records.imports import Progress as Committed
+from ..records.model import RecordBatch, Verdict
+from ..records.rows import Format
+from ..wiring import Services
+from .context import with_services
+
+SOME_REJECTED: Final = 3
+"""Exit status when the import went through and rejected some rows."""
+
+_STDIN: Final = "-"
+_BETWEEN_NOTES: Final = 1.0  # seconds
+
+
+@click.group()
+def records() -> None:
+    """Positive records 正面信息."""
+
+
+@records.command("import")
+@click.argument("file", metavar="FILE|-", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@click.option("--source", required=True, metavar="ID", help="The source that sends the file.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice([each.value for each in Format]),
+    help="How the file is written; the default is csv for FILE.csv, else ndjson.",
+)
+@click.option(
+    "--report", type=click.Path(dir_okay=False, path_type=Path), help="Write a verdict for each row here, as NDJSON."
+)
+@with_services
+async def import_(services: Services, file: str, source: str, format_: str | None, report: Path | None) -> None:
+    """Import a file of rows, or standard input.
+
+    Rows are stored in chunks. When an import is interrupted, the same command goes on where it stopped; to import the
+    same file again changes nothing. A bad row is rejected and never stops the others. The report, the summary and
+    errors name line, member and code, never a value or an identifier.
+
+    Exits with status 3 when rows were rejected, 1 when the import couldn't go on, 0 otherwise.
+    """
+    kind = Format(format_ or ("csv" if file.lower().endswith(".csv") else "ndjson"))
+    with _opened(file) as stream:
+        digest = None if file == _STDIN else _digest(stream)
+        batch = await services.imports.open(source, kind, digest)
+        if batch.lines:
+            click.echo(f"goes on after line {batch.lines}", err=True)
+        with _progress(batch, None if file == _STDIN else _count(stream)) as committed:
+            batch = await services.imports.run(batch, stream, committed)
+    if report is not None:
+        await _report(services, batch, report)
+    Console(stderr=True).print(_summary(batch))
+    if batch.rejected:
+        if report is None:
+            click.echo("say --report FILE to learn which rows were rejected, and why", err=True)
+        raise SystemExit(SOME_REJECTED)
+
+
+def _opened(file: str) -> AbstractContextManager[BinaryIO]:
+    return nullcontext(sys.stdin.buffer) if file == _STDIN else Path(file).open("rb")
+
+
+def _digest(stream: BinaryIO) -> str:
+    found = hashlib.sha256()
+    for block in iter(lambda: stream.read(1 << 20), b""):
+        found.update(block)
+    stream.seek(0)
+    return "sha-256:" + b64url(found.digest())
+
+
+def _count(stream: BinaryIO) -> int:
+    """Lines in the file, for the bar."""
+    lines = sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))
+    stream.seek(0)
+    return lines
+
+
+@contextmanager
+def _progress(batch: RecordBatch, lines: int | None) -> Iterator[Committed]:
+    """A bar on a terminal; elsewhere a line now and then, each of which is a promise: what it tells is stored."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _notes()
+        return
+    columns = (TextColumn("records"), BarColumn(), MofNCompleteColumn(), TransferSpeedColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("records", total=lines, completed=batch.lines)
+
+        def show(now: RecordBatch) -> None:
+            bar.update(task, completed=now.lines)
+
+        yield show
+
+
+def _notes() -> Committed:
+    last = float("-inf")
+
+    def note(batch: RecordBatch) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _BETWEEN_NOTES:
+            last = time.monotonic()
+            click.echo(f"stored up to line {batch.lines}", err=True)
+
+    return note
+
+
+async def _report(services: Services, batch: RecordBatch, path: Path) -> None:
+    encoder = msgspec.json.Encoder()
+    with path.open("wb") as out:
+        async for verdict in services.imports.report(batch.id):
+            out.write(encoder.encode(verdict) + b"\n")
+
+
+def _summary(batch: RecordBatch) -> Table:
+    table = Table(
+        box=None, header_style="bold", pad_edge=False, title=f"{batch.id}: {batch.rows} rows", title_justify="left"
+    )
+    for verdict in Verdict:
+        table.add_column(verdict.value, justify="right")
+    table.add_row(*(str(getattr(batch, verdict.value)) for verdict in Verdict))
+    return table

@@ -1,0 +1,89 @@
+"""``xinyi sources``: the bodies that supply records."""
+
+from typing import BinaryIO
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from ..kernel.text import Text
+from ..wiring import Services
+from .context import with_services
+
+
+@click.group()
+def sources() -> None:
+    """The bodies that supply positive records (信息提供单位)."""
+
+
+@sources.command()
+@click.argument("source_id", metavar="ID")
+@click.option("--name-zh", required=True, help="Its name in Chinese.")
+@click.option("--name-en", required=True, help="Its name in English.")
+@click.option(
+    "--record-type",
+    "record_types",
+    metavar="CODE",
+    multiple=True,
+    required=True,
+    help="A record type that it supplies.",
+)
+@click.option(
+    "--jwks",
+    type=click.File("rb"),
+    help="Public keys of its program, to send records over HTTP; without them its files are imported here.",
+)
+@with_services
+async def add(
+    services: Services, source_id: str, name_zh: str, name_en: str, record_types: tuple[str, ...], jwks: BinaryIO | None
+) -> None:
+    """Register a source under ID, a slug such as `tax-bureau`."""
+    unknown = [code for code in record_types if code not in services.catalogue]
+    if unknown:
+        raise click.ClickException(f"the data list has no record type {', '.join(unknown)}")
+    document = None
+    if jwks is not None:
+        try:
+            document = msgspec.json.decode(jwks.read())
+        except msgspec.DecodeError as error:
+            raise click.ClickException("the JWK Set isn't JSON") from error
+    async with services.database.transaction() as tx:
+        source, client = await services.partners.add_source(
+            tx, source_id, Text(name_zh, name_en), record_types, document
+        )
+    click.echo(f"source: {source.id}")
+    if client is not None:
+        click.echo(f"client: {client.id}")
+
+
+@sources.command("list")
+@with_services
+async def list_(services: Services) -> None:
+    """List the sources and what they supply."""
+    async with services.database.read() as tx:
+        found = await services.partners.sources(tx)
+    table = Table("id", "名称", "name", "status", "record types", box=None, header_style="bold", pad_edge=False)
+    for source in found:
+        table.add_row(source.id, source.name.zh, source.name.en, source.status, " ".join(source.record_types))
+    Console().print(table)
+
+
+@sources.command()
+@click.argument("source_id", metavar="ID")
+@with_services
+async def disable(services: Services, source_id: str) -> None:
+    """Take no more records from a source. What it has sent stays. `enable` undoes it."""
+    async with services.database.transaction() as tx:
+        await services.partners.suspend_source(tx, source_id)
+    click.echo(f"source {source_id}: suspended")
+
+
+@sources.command()
+@click.argument("source_id", metavar="ID")
+@with_services
+async def enable(services: Services, source_id: str) -> None:
+    """Take records from a source again."""
+    async with services.database.transaction() as tx:
+        await services.partners.resume_source(tx, source_id)
+    click.echo(f"source {source_id}: active")
