@@ -17,6 +17,7 @@ from .errors import (
     ConsentPaused,
     ConsentRefused,
     ConsentRequired,
+    ConsentUnread,
     ConsentWithdrawn,
     IdempotencyKeyReused,
     InvalidRequest,
@@ -36,6 +37,7 @@ from .errors import (
 from .models import (
     Answer,
     Consent,
+    ConsentEnd,
     ConsentRequest,
     ConsentState,
     Criterion,
@@ -43,6 +45,7 @@ from .models import (
     Scenario,
     ScenarioCriterion,
     ScenarioVersion,
+    Subject,
     Text,
 )
 from .receipts import Receipt, VerifiedReceipt, verify_receipt
@@ -57,6 +60,7 @@ __all__ = [
     "ConnectionFailed",
     "Consent",
     "ConsentConsumed",
+    "ConsentEnd",
     "ConsentError",
     "ConsentExpired",
     "ConsentFailed",
@@ -66,6 +70,7 @@ __all__ = [
     "ConsentRequest",
     "ConsentRequired",
     "ConsentState",
+    "ConsentUnread",
     "ConsentWithdrawn",
     "Criterion",
     "IdempotencyKeyReused",
@@ -83,6 +88,7 @@ __all__ = [
     "ScenarioCriterion",
     "ScenarioMismatch",
     "ScenarioVersion",
+    "Subject",
     "Text",
     "TimedOut",
     "Unavailable",

@@ -3,6 +3,7 @@
 import hashlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -35,8 +36,13 @@ def digest(data: bytes) -> str:
     return "sha-256:" + b64url(hashlib.sha256(data).digest())
 
 
+class Secrets(dict[str, str]):
+    """Members that a traceback's locals must not show."""
+
+    def __repr__(self) -> str:
+        return f"Secrets({', '.join(self)})"
+
+
 def form(members: Mapping[str, str]) -> bytes:
     """``application/x-www-form-urlencoded``."""
-    from urllib.parse import urlencode
-
     return urlencode(members).encode("ascii")

@@ -43,6 +43,9 @@ class TokenResponse(Struct, frozen=True):
     expires_in: float
     authorization_details: list[dict[str, Any]] = []
 
+    def __repr__(self) -> str:
+        return f"TokenResponse({self.token_type}, expires_in={self.expires_in})"
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
@@ -102,7 +105,7 @@ class Engine:
         ``consent_id`` lets the consent's own token be used, if one is held; ``public`` calls without a token.
         """
         url = self.config.issuer + path + (f"?{urlencode(query)}" if query else "")
-        headers = {"accept": "application/json, application/problem+json", REQUEST_ID: str(uuid.uuid4())}
+        headers = self._headers("application/json, application/problem+json")
         content = None
         if body is not None:
             content = msgspec.json.encode(body)
@@ -112,11 +115,8 @@ class Engine:
 
         def attempt(token: Token | None) -> Flow[Response]:
             if token is None:
-                response = yield from self._send(method, url, headers, content)
-            else:
-                authorised = {**headers, "authorization": f"DPoP {token.value}"}
-                response = yield from self._send_proved(token.key, method, url, authorised, content, token.value)
-            return response
+                return (yield from self._send(Request(method, url, headers, content)))
+            return (yield from self._send_proved(token.key, method, url, headers, lambda: content, token))
 
         response = yield from self._persist(attempt, None if public else lambda: self._token(consent_id))
         return succeeded(response, self.now())
@@ -213,12 +213,8 @@ class Engine:
                 {**members, "client_id": client, "client_assertion_type": ASSERTION_TYPE, "client_assertion": assertion}
             )
 
-        headers = {
-            "accept": "application/json",
-            "content-type": "application/x-www-form-urlencoded",
-            REQUEST_ID: str(uuid.uuid4()),
-        }
-        return self._send_proved(key, "POST", url, headers, body, None)
+        headers = {**self._headers("application/json"), "content-type": "application/x-www-form-urlencoded"}
+        return self._send_proved(key, "POST", url, headers, body)
 
     # Discovery
 
@@ -231,7 +227,8 @@ class Engine:
             return self._metadata
         issuer = urlsplit(self.config.issuer)  # RFC 8414 §3.1: the well-known part goes before the issuer's path
         url = issuer._replace(path="/.well-known/oauth-authorization-server" + issuer.path).geturl()
-        response = yield from self._persist(lambda _: self._send("GET", url, {"accept": "application/json"}, None))
+        request = Request("GET", url, self._headers("application/json"))
+        response = yield from self._persist(lambda _: self._send(request))
         metadata = read(succeeded(response, self.now()), Metadata)
         if metadata.issuer != self.config.issuer:  # RFC 8414 §3.3: else one server could pass for another
             raise InvalidResponse(f"{self.config.issuer} calls itself {metadata.issuer}: is base_url right?")
@@ -240,23 +237,28 @@ class Engine:
 
     # Sending
 
+    def _headers(self, accept: str) -> dict[str, str]:
+        return {"accept": accept, "user-agent": self.config.user_agent, REQUEST_ID: str(uuid.uuid4())}
+
     def _send_proved(
         self,
         key: SigningKey,
         method: str,
         url: str,
         headers: Mapping[str, str],
-        content: bytes | Callable[[], bytes] | None,
-        access_token: str | None,
+        body: Callable[[], bytes | None],
+        token: Token | None = None,
     ) -> Flow[Response]:
-        """One try with a fresh proof, and once more when the platform wants its nonce in it (RFC 9449 §8, §9)."""
-        audience = "token" if access_token is None else "resource"
+        """One try with a fresh proof, and once more when the platform wants its nonce in it (RFC 9449 §8, §9).
+
+        Proofs, tokens and bodies are made where the request is, so that no traceback's locals show them.
+        """
+        audience = "token" if token is None else "resource"
         for last in (False, True):
             sent = self._nonces.get(audience)
-            proof = dpop_proof(key, method, url, self.now(), access_token=access_token, nonce=sent)
-            response = yield from self._send(
-                method, url, {**headers, "dpop": proof}, content() if callable(content) else content
-            )
+            proved = {"dpop": dpop_proof(key, method, url, self.now(), token=token, nonce=sent)}
+            request = Request(method, url, {**headers, **proved, **_authorization(token)}, body())
+            response = yield from self._send(request)
             nonce = response.headers.get("dpop-nonce")
             if nonce is not None:
                 self._nonces[audience] = nonce
@@ -264,13 +266,17 @@ class Engine:
                 break
         return response
 
-    def _send(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None) -> Flow[Response]:
-        response = yield from send(Request(method, url, {**headers, "user-agent": self.config.user_agent}, content))
+    def _send(self, request: Request) -> Flow[Response]:
+        response = yield from send(request)
         date = http_date(response.headers.get("date"))
         # a cached response, which has an age, tells the time of its making
         if date is not None and "age" not in response.headers and abs(date - self.now()) > DATE_TOLERANCE:
             self._offset = date - self.sources.wall()
         return response
+
+
+def _authorization(token: Token | None) -> dict[str, str]:
+    return {} if token is None else {"authorization": f"DPoP {token.value}"}
 
 
 def _wants_nonce(response: Response) -> bool:

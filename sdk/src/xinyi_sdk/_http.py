@@ -75,7 +75,8 @@ class SyncDriver:
             try:
                 return _response(self.http.request(**_arguments(step.request)))
             except httpx.HTTPError as error:
-                raise _failure(error, step.request) from error
+                failure = _failure(error, step.request)
+            raise failure  # outside of the handler: httpx's frames hold tokens, and the failure says what it said
         if isinstance(step, Pause):
             self.sleep(step.seconds)
             return None
@@ -122,7 +123,8 @@ class AsyncDriver:
             try:
                 return _response(await self.http.request(**_arguments(step.request)))
             except httpx.HTTPError as error:
-                raise _failure(error, step.request) from error
+                failure = _failure(error, step.request)
+            raise failure  # outside of the handler: httpx's frames hold tokens, and the failure says what it said
         if isinstance(step, Pause):
             await self.sleep(step.seconds)
             return None

@@ -102,13 +102,14 @@ def _parse(material: object) -> "jwk.ECKey | jwk.RSAKey | jwk.OKPKey | str":
             return "looks like a JWK but isn't JSON"
     if not isinstance(material, (bytes, Mapping)):
         return "must be a path, PEM, a JWK, or a callable that returns one of them"
-    try:
-        key = jwk.import_key(dict(material) if isinstance(material, Mapping) else material.replace(b"\\n", b"\n"))
-    except (JoseError, ValueError, TypeError, KeyError):
-        return "isn't a key that can be read: give unencrypted PKCS #8 PEM or a private JWK"
-    if not isinstance(key, (jwk.ECKey, jwk.RSAKey, jwk.OKPKey)) or not key.is_private:
-        return "isn't a private key"
-    return key
+    data = dict(material) if isinstance(material, Mapping) else material.replace(b"\\n", b"\n")
+    for kind in (jwk.ECKey, jwk.OKPKey, jwk.RSAKey):
+        try:
+            key = kind.import_key(data)
+        except (JoseError, ValueError, TypeError, KeyError):
+            continue
+        return key if key.is_private else "is a public key"
+    return "can't be read: give unencrypted PKCS #8 PEM or a private JWK, of P-256, Ed25519 or RSA"
 
 
 def generate_jwks() -> tuple[SigningKey, dict[str, Any]]:

@@ -9,13 +9,14 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 import msgspec
 from msgspec import Struct
 
+from ._encoding import Secrets
 from ._engine import Engine, random_text
 from ._flow import Flow, Response, alone
 from ._keys import SigningKey, proof_key, s256
 from ._problems import read
 from ._retry import utc
-from .errors import CallbackInvalid, ConsentFailed, ConsentRefused, InvalidResponse, XinyiError
-from .models import Answer, Consent, ConsentRequest, Criterion, Scenario, ScenarioVersion
+from .errors import CallbackInvalid, ConsentFailed, ConsentRefused, ConsentUnread, InvalidResponse, XinyiError
+from .models import Answer, Consent, ConsentRequest, Criterion, Scenario, ScenarioVersion, Subject
 from .receipts import Receipt
 
 DETAIL_TYPE: Final = "credit_scenario_check"
@@ -47,12 +48,8 @@ class _AnswerBody(Struct, frozen=True):
     receipt: str
 
 
-class _ReceiptData(Struct, frozen=True):
-    receipt: str
-
-
 class _ReceiptBody(Struct, frozen=True):
-    data: _ReceiptData
+    receipt: str
 
 
 class _ConsentBody(Struct, frozen=True):
@@ -97,7 +94,7 @@ def get_check(engine: Engine, check_id: str) -> Flow[Answer]:
 
 def get_receipt(engine: Engine, check_id: str) -> Flow[Receipt]:
     response = yield from engine.call("GET", f"/v1/checks/{_segment(check_id)}/receipt")
-    text = read(response, _ReceiptBody).data.receipt
+    text = read(response, _ReceiptBody).receipt
     yield from _learn_keys(engine, text)
     return Receipt(text, keys=engine.ledger_keys)
 
@@ -159,7 +156,7 @@ def _fetch_jwks(engine: Engine, known: Mapping[str, Any] | None) -> Flow[dict[st
 
 
 def get_consent(engine: Engine, consent_id: str) -> Flow[Consent]:
-    response = yield from engine.call("GET", f"/v1/consents/{_segment(consent_id)}")
+    response = yield from engine.call("GET", f"/v1/consents/{_segment(consent_id)}", consent_id=consent_id)
     return read(response, _ConsentBody).data
 
 
@@ -169,11 +166,11 @@ def withdraw_consent(engine: Engine, consent_id: str) -> Flow[Consent]:
 
 
 def start_consent(
-    engine: Engine, scenario: str, redirect_uri: str, subject: Mapping[str, str] | None, state: str | None
+    engine: Engine, scenario: str, redirect_uri: str, subject: Subject | str | None, state: str | None
 ) -> Flow[ConsentRequest]:
     detail: dict[str, Any] = {"type": DETAIL_TYPE, "scenario": scenario}
     if subject is not None:
-        detail["subject"] = dict(subject)
+        detail["subject"] = Subject(identifier=subject) if isinstance(subject, str) else subject
     key = SigningKey.generate()  # the request's own, so that any process of the partner can finish it
     verifier, state = random_text(), state or random_text()
     members = {
@@ -201,13 +198,12 @@ def start_consent(
 
 
 def finish_consent(engine: Engine, callback_url: str, request: ConsentRequest) -> Flow[Consent]:
-    code = code_from(callback_url, request)
-    members = {
-        "grant_type": "authorization_code",
-        "code": code,
-        "redirect_uri": request.redirect_uri,
-        "code_verifier": request.code_verifier,
-    }
+    members = Secrets(
+        grant_type="authorization_code",
+        code=code_from(callback_url, request),
+        redirect_uri=request.redirect_uri,
+        code_verifier=request.code_verifier,
+    )
     # never tried again: a code that comes twice is a stolen one, and the platform revokes what the first gave
     token, issued = yield from engine.grant(members, proof_key(request.proof_key), once=True)
     details = [detail for detail in issued.authorization_details if detail.get("type") == DETAIL_TYPE]
@@ -215,13 +211,10 @@ def finish_consent(engine: Engine, callback_url: str, request: ConsentRequest) -
     if not isinstance(consent_id, str):
         raise InvalidResponse("the platform issued a token that names no consent")
     engine.tokens.keep_for(consent_id, token)
-    version = details[0].get("version")
-    return Consent(
-        id=consent_id,
-        scenario=request.scenario,
-        scenario_version=version if isinstance(version, int) else None,
-        state="authorised",
-    )
+    try:
+        return (yield from get_consent(engine, consent_id))
+    except XinyiError as error:
+        raise ConsentUnread(consent_id) from error
 
 
 def code_from(callback_url: str, request: ConsentRequest) -> str:

@@ -72,7 +72,7 @@ def client_assertion(key: SigningKey, client_id: str, issuer: str, now: float) -
 
 
 def dpop_proof(
-    key: SigningKey, method: str, url: str, now: float, *, access_token: str | None = None, nonce: str | None = None
+    key: SigningKey, method: str, url: str, now: float, *, token: Token | None = None, nonce: str | None = None
 ) -> str:
     """A fresh proof for one try (RFC 9449 §4.2); ``htu`` is the address without query and fragment."""
     claims: dict[str, object] = {
@@ -81,8 +81,8 @@ def dpop_proof(
         "htu": urlsplit(url)._replace(query="", fragment="").geturl(),
         "iat": int(now),
     }
-    if access_token is not None:
-        claims["ath"] = access_token_hash(access_token)
+    if token is not None:
+        claims["ath"] = access_token_hash(token.value)
     if nonce is not None:
         claims["nonce"] = nonce
     return key.sign({"typ": "dpop+jwt", "jwk": dict(key.public)}, claims)

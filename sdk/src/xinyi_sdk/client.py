@@ -1,6 +1,6 @@
 """The blocking client."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -9,7 +9,7 @@ from ._engine import Engine
 from ._http import HttpClient, SyncDriver
 from ._keys import PrivateKey
 from ._settings import MAX_RETRIES, SCOPES, TIMEOUT, config_from
-from .models import Answer, Consent, ConsentRequest, Scenario
+from .models import Answer, Consent, ConsentRequest, Scenario, Subject
 from .receipts import Receipt
 
 __all__ = ["Checks", "Consents", "Ledger", "Scenarios", "Xinyi"]
@@ -64,7 +64,7 @@ class Consents(_Resource):
         *,
         scenario: str,
         redirect_uri: str,
-        subject: Mapping[str, str] | None = None,
+        subject: Subject | str | None = None,
         state: str | None = None,
     ) -> ConsentRequest:
         """Prepares a consent: send the subject to the ``url`` of what you get, and keep it for :meth:`finish`.

@@ -29,6 +29,7 @@
     ├── CallbackInvalid             the callback isn't the one that was asked for
     ├── ConsentFailed               the redirect came back with an error
     │   └── ConsentRefused          … because the subject didn't agree
+    ├── ConsentUnread               the consent was given, and couldn't be read
     └── ReceiptInvalid              a receipt proves nothing, and why
 """
 
@@ -49,6 +50,7 @@ __all__ = [
     "ConsentPaused",
     "ConsentRefused",
     "ConsentRequired",
+    "ConsentUnread",
     "ConsentWithdrawn",
     "IdempotencyKeyReused",
     "InvalidRequest",
@@ -249,6 +251,20 @@ class ConsentFailed(XinyiError):
 
 class ConsentRefused(ConsentFailed):
     """The subject didn't agree. No reason is given; offer the scenario's fallback."""
+
+
+class ConsentUnread(XinyiError):
+    """The consent was given, but reading it failed: ``__cause__`` says why.
+
+    Don't ask the subject again: keep ``consent_id`` and read it later with ``consents.get()``.
+    """
+
+    def __init__(self, consent_id: str) -> None:
+        super().__init__(consent_id)
+        self.consent_id = consent_id
+
+    def __str__(self) -> str:
+        return f"{self.consent_id} was given but couldn't be read: keep the id, and read it later with consents.get()"
 
 
 class ReceiptInvalid(XinyiError):

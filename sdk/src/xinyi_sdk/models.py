@@ -17,6 +17,7 @@ from .receipts import Receipt
 __all__ = [
     "Answer",
     "Consent",
+    "ConsentEnd",
     "ConsentRequest",
     "ConsentState",
     "Criterion",
@@ -24,6 +25,7 @@ __all__ = [
     "Scenario",
     "ScenarioCriterion",
     "ScenarioVersion",
+    "Subject",
     "Text",
 ]
 
@@ -123,14 +125,45 @@ class Scenario(Struct, frozen=True):
     criteria: tuple[ScenarioCriterion, ...]
 
 
+class Subject(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A subject that the partner knows already: a USCC or a resident id, which never shows in ``repr``.
+
+    ``kind`` (``legal_person`` or ``natural_person``) is needed only when the identifier fits both.
+    """
+
+    identifier: str
+    kind: str | None = None
+
+    def __repr__(self) -> str:
+        return "Subject(…)"
+
+
+class ConsentEnd(Struct, frozen=True, kw_only=True):
+    """How a consent ended: when, by whom (``subject``, ``partner``, ``operator``, ``time``) and why."""
+
+    at: datetime
+    by: str
+    reason: str
+
+
 class Consent(Struct, frozen=True, kw_only=True):
-    """A subject's consent to one scenario for one partner."""
+    """A subject's consent to one scenario for one partner, as it stood when it was read.
+
+    ``units`` are the criteria and fields that an answer may tell; ``uses`` is ``once`` or ``recurring``; ``subject`` is
+    the subject's id for this partner alone.
+    """
 
     id: str
-    scenario: str
-    scenario_version: int | None = None
     state: str
-    expires_at: datetime | None = None
+    scenario: ScenarioVersion
+    units: tuple[str, ...]
+    uses: str
+    use_count: int
+    subject: str | None
+    created_at: datetime
+    authorised_at: datetime | None
+    expires_at: datetime | None
+    ended: ConsentEnd | None
 
     @property
     def usable(self) -> bool:
