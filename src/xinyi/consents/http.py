@@ -1,11 +1,9 @@
 """A partner's own consents: how they stand, and giving one up."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from litestar import Controller, delete, get
-from litestar.connection import ASGIConnection
-from litestar.handlers import BaseRouteHandler
 from litestar.params import Parameter
 from msgspec import Meta, Struct
 
@@ -13,7 +11,7 @@ from ..kernel.clock import Clock
 from ..kernel.errors import Code, XinyiError
 from ..scenarios.model import ConsentForm, Uses
 from ..web.envelope import Envelope
-from ..web.principal import Principal, Scope
+from ..web.principal import Principal, Scope, requires
 from ..web.problem import problems
 from .model import Consent, ConsentState, EndReason, Party, end, state
 from .service import ConsentService
@@ -75,15 +73,6 @@ def view(consent: Consent, subject: str | None, at: datetime) -> ConsentView:
     )
 
 
-def consents_or_bound(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
-    """A guard: the scope ``consents``, or a token that is bound to one consent."""
-    principal = connection.scope.get("user")
-    if not isinstance(principal, Principal):
-        raise XinyiError(Code.UNAUTHENTICATED)
-    if Scope.CONSENTS not in principal.scopes and principal.consent_id is None:
-        raise XinyiError(Code.INSUFFICIENT_SCOPE, f"the scope {Scope.CONSENTS.value!r} is needed")
-
-
 _PROBLEMS = (Code.UNAUTHENTICATED, Code.INVALID_TOKEN, Code.INVALID_DPOP_PROOF, Code.INSUFFICIENT_SCOPE, Code.NOT_FOUND)
 
 
@@ -92,7 +81,7 @@ class ConsentController(Controller):
 
     path = "/v1/consents"
     tags = ("Consents",)
-    guards = (consents_or_bound,)
+    guards = (requires(Scope.CONSENTS, or_consent=True),)
 
     @get(
         "/{consent_id:str}",

@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from ..kernel.text import Text
-from ..web.principal import Scope
+from ..web.scopes import Scope
 
 
 class Standing(StrEnum):

@@ -1,14 +1,24 @@
-"""What wraps every exchange: an interaction id, the security headers, and limits on headers and bodies."""
+"""What wraps every exchange: an interaction id, the security headers, and the refusal of what nobody may send.
 
+It stands around the router, so that what the router itself refuses (404, 405) is answered like everything else.
+"""
+
+import re
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 from uuid import UUID, uuid4
 
+from litestar import Request
 from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+
+from ..kernel.errors import Code, XinyiError
+from .problem import respond
 
 INTERACTION_ID: Final = "x-fapi-interaction-id"
+MAX_HEADER_BYTES: Final = 32 * 1024
+MAX_PATH_BYTES: Final = 1024
 
 API_HEADERS: Final = {
     "cache-control": "no-store",
@@ -17,10 +27,15 @@ API_HEADERS: Final = {
     "x-frame-options": "DENY",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
 }
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class ExchangeMiddleware:
-    """Puts ``interaction_id`` into the scope's state, echoes it, and adds the headers that a response doesn't set."""
+    """Puts ``interaction_id`` into the scope's state, echoes it, and adds the headers that a response doesn't set.
+
+    HEAD is answered as GET without the body (RFC 9110 §9.3.2); ``state["method"]`` keeps the method that was sent, for
+    whoever checks a signature over it.
+    """
 
     def __init__(self, app: ASGIApp, *, secure: bool) -> None:
         self._app = app
@@ -32,8 +47,11 @@ class ExchangeMiddleware:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
+        method = scope["method"]
         interaction_id = _interaction_id(scope["headers"])
-        scope.setdefault("state", {})["interaction_id"] = interaction_id
+        scope["state"].update(interaction_id=interaction_id, method=method)
+        if method == "HEAD":
+            scope = {**scope, "method": "GET"}
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -41,13 +59,35 @@ class ExchangeMiddleware:
                 headers[INTERACTION_ID] = interaction_id
                 for name, value in self._headers.items():
                     headers.setdefault(name, value)
+            elif message["type"] == "http.response.body" and method == "HEAD":
+                message["body"] = b""
             await send(message)
 
-        await self._app(scope, receive, send_with_headers)
+        error = _refusal(scope)
+        if error is None:
+            await self._app(scope, receive, send_with_headers)
+        else:
+            request = Request[Any, Any, Any](scope)
+            response = respond(request, error).to_asgi_response(None, request)
+            await response(scope, receive, send_with_headers)
+
+
+def _refusal(scope: HTTPScope) -> XinyiError | None:
+    """What is wrong with a request whatever it asks for.
+
+    NUL can't be stored in PostgreSQL's text, and the router remembers paths: neither may get further.
+    """
+    if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADER_BYTES:
+        return XinyiError(Code.HEADERS_TOO_LARGE, f"the headers are longer than {MAX_HEADER_BYTES} bytes")
+    if len(scope["path"].encode("utf-8", "replace")) > MAX_PATH_BYTES or _CONTROL.search(scope["path"]):
+        return XinyiError(Code.NOT_FOUND)
+    if b"%00" in scope["query_string"]:
+        return XinyiError(Code.MALFORMED, "the query has a NUL")
+    return None
 
 
 def _interaction_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """The caller's UUID when it sent one (FAPI 2.0 §5.3.3 of the HTTP headers), else a new one."""
+    """The caller's UUID when it sent one (FAPI 2.0 HTTP headers), else a new one."""
     wanted = INTERACTION_ID.encode()
     for name, value in headers:
         if name == wanted:

@@ -1,7 +1,5 @@
 """Who calls. The authorization server's middleware fills it; every room reads it."""
 
-from collections.abc import Callable
-from enum import StrEnum
 from typing import Any
 
 from litestar import Request
@@ -10,15 +8,7 @@ from litestar.handlers import BaseRouteHandler
 from msgspec import Struct
 
 from ..kernel.errors import Code, XinyiError
-
-
-class Scope(StrEnum):
-    """What a token may be used for (RFC 6749 §3.3)."""
-
-    CHECKS = "checks"
-    CONSENTS = "consents"
-    RECORDS = "records"
-    PARTNER = "partner"
+from .scopes import Scope as Scope
 
 
 class Principal(Struct, frozen=True):
@@ -50,20 +40,28 @@ class Principal(Struct, frozen=True):
         return self.source_id
 
 
-Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], None]
+class Requires(Struct, frozen=True):
+    """A guard: the caller has an access token with ``scope``.
 
+    With ``or_consent`` a token that is bound to one consent will do as well, whatever its scope. The OpenAPI document
+    takes an operation's security from here.
+    """
 
-def requires(scope: Scope) -> Guard:
-    """A guard: the caller has an access token with this scope."""
+    scope: Scope
+    or_consent: bool = False
 
-    def guard(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+    def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
         principal = connection.scope.get("user")
         if not isinstance(principal, Principal):
             raise XinyiError(Code.UNAUTHENTICATED)
-        if scope not in principal.scopes:
-            raise XinyiError(Code.INSUFFICIENT_SCOPE, f"the scope {scope.value!r} is needed")
+        if self.scope in principal.scopes or (self.or_consent and principal.consent_id is not None):
+            return
+        raise XinyiError(Code.INSUFFICIENT_SCOPE, f"the scope {self.scope.value!r} is needed")
 
-    return guard
+
+def requires(scope: Scope, *, or_consent: bool = False) -> Requires:
+    """The guard for operations that need ``scope``; see :class:`Requires`."""
+    return Requires(scope, or_consent)
 
 
 def provide_principal(request: Request[Any, Any, Any]) -> Principal:

@@ -1,10 +1,12 @@
 """Errors as RFC 9457 ``application/problem+json``."""
 
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 import msgspec
 from litestar import Request, Response
+from litestar.enums import HttpMethod
 from litestar.exceptions import (
     ClientException,
     HTTPException,
@@ -14,6 +16,7 @@ from litestar.exceptions import (
 )
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
+from litestar.utils import normalize_path
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ..kernel.errors import DEFINITIONS, Code, XinyiError
@@ -56,7 +59,7 @@ def problem_of(error: XinyiError, instance: str) -> Problem:
 
 def respond(request: Request[Any, Any, Any], error: XinyiError) -> Response[Any]:
     """The response that tells ``error``."""
-    problem = problem_of(error, error.instance or f"urn:uuid:{request.scope['state'].get('interaction_id', '')}")
+    problem = problem_of(error, error.instance or f"urn:uuid:{request.scope['state']['interaction_id']}")
     headers = {}
     if error.retry_after is not None:
         headers["retry-after"] = str(error.retry_after)
@@ -78,8 +81,22 @@ def on_xinyi_error(request: Request[Any, Any, Any], error: XinyiError) -> Respon
 
 
 def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
-    """Litestar's own refusals, in our words."""
-    return respond(request, _translate(error))
+    """Litestar's own refusals, in our words; 405 names the methods that are allowed (RFC 9110 §15.5.6)."""
+    response = respond(request, _translate(error))
+    if isinstance(error, MethodNotAllowedException):
+        response.set_header("allow", ", ".join(_allowed(request)))
+    return response
+
+
+def _allowed(request: Request[Any, Any, Any]) -> list[str]:
+    """The methods that the router knows for the request's path."""
+    path = normalize_path(request.scope["path"])
+    allowed = []
+    for method in HttpMethod:
+        with suppress(MethodNotAllowedException):
+            request.app.asgi_router.handle_routing(path=path, method=method.value)
+            allowed.append(method.value)
+    return sorted({*allowed, *(("HEAD",) if "GET" in allowed else ())})
 
 
 def _translate(error: HTTPException) -> XinyiError:
