@@ -5,8 +5,10 @@ from pathlib import Path
 import click
 
 from .. import __version__
+from .clients import clients
 from .keys import keys
 from .openapi import openapi
+from .partners import partners
 from .records import records
 from .sandbox import sandbox
 from .serve import serve

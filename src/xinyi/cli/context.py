@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
 import click
+import msgspec
 
 from ..catalogue.files import FileError
 from ..kernel.errors import XinyiError
@@ -62,3 +63,8 @@ def startup_errors() -> Generator[None]:
         yield
     except (FileError, KeysMissing, PermissionError) as error:
         raise click.ClickException(str(error)) from error
+
+
+def print_json(value: object) -> None:
+    """Prints ``value`` for scripts to read."""
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))

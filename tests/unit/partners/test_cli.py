@@ -1,0 +1,103 @@
+"""The commands that register partners and their clients."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from joserfc.jwk import ECKey
+
+from xinyi.cli import main
+
+JWK = {**ECKey.generate_key("P-256").as_dict(private=False), "kid": "k1"}
+
+
+@pytest.fixture(autouse=True)
+def _data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XINYI_DATA_DIR", str(tmp_path / "var"))
+    (tmp_path / "jwks.json").write_text(json.dumps({"keys": [JWK]}))
+    monkeypatch.chdir(tmp_path)
+
+
+def xinyi(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments))
+
+
+def done(*arguments: str) -> str:
+    result = xinyi(*arguments)
+    assert result.exit_code == 0, result.output
+    return result.stdout.strip()
+
+
+def partner() -> str:
+    return done("partners", "add", "Sample Bank", "--name-zh", "示例银行", "--kind", "bank")
+
+
+def add_client(partner_id: str, *more: str) -> Result:
+    return xinyi("clients", "add", "--partner", partner_id, "--name", "loans", "--jwks", "jwks.json", *more)
+
+
+def test_a_partner_and_its_client_are_added_and_listed():
+    partner_id = partner()
+    added = add_client(
+        partner_id,
+        *("--redirect-uri", "https://bank.example/back", "--scenario", "personal-loan"),
+        *("--scenario", "microloan-prescreen=tax-rating"),
+    )
+    assert added.exit_code == 0, added.output
+    assert json.loads(done("partners", "list", "--json")) == [
+        {"id": partner_id, "name": {"zh": "示例银行", "en": "Sample Bank"}, "kind": "bank", "status": "active"}
+    ]
+    assert json.loads(done("clients", "list", "--partner", partner_id, "--json")) == [
+        {
+            "id": added.stdout.strip(),
+            "partner_id": partner_id,
+            "source_id": None,
+            "name": "loans",
+            "status": "active",
+            "scopes": ["checks", "consents", "partner"],
+            "redirect_uris": ["https://bank.example/back"],
+            "scenarios": {"microloan-prescreen": ["tax-rating"], "personal-loan": None},
+        }
+    ]
+    assert "示例银行" in done("partners", "list")
+    assert "loans" in done("clients", "list")
+
+
+def test_a_partner_is_suspended_and_resumed_and_a_client_disabled():
+    partner_id = partner()
+    client_id = json.loads(add_client(partner_id, "--scenario", "personal-loan", "--json").stdout)["id"]
+    done("partners", "suspend", partner_id)
+    assert json.loads(done("partners", "list", "--json"))[0]["status"] == "suspended"
+    done("partners", "resume", partner_id)
+    assert json.loads(done("partners", "list", "--json"))[0]["status"] == "active"
+    done("clients", "disable", client_id)
+    assert json.loads(done("clients", "list", "--json"))[0]["status"] == "disabled"
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--scenario", "nothing-like-that"), "there is no scenario nothing-like-that"),
+        (("--scenario", "bike-deposit"), "bike-deposit is for bike-share; the partner is a bank"),
+        (("--scenario", "microloan-prescreen=salary"), "doesn't tell salary"),
+        (("--scenario", "personal-loan", "--redirect-uri", "https://bank.example/#there"), "no fragment"),
+    ],
+)
+def test_what_cannot_be_given_is_said(options: tuple[str, ...], sentence: str):
+    result = add_client(partner(), *options)
+    assert result.exit_code == 1
+    assert sentence in result.output
+    assert json.loads(done("clients", "list", "--json")) == []
+
+
+def test_a_file_that_is_no_jwk_set_is_said():
+    partner_id = partner()
+    Path("jwks.json").write_text("{")
+    assert "isn't JSON" in add_client(partner_id, "--scenario", "personal-loan").output
+    Path("jwks.json").write_text("{}")
+    assert "JWK Set" in add_client(partner_id, "--scenario", "personal-loan").output
+
+
+def test_a_partner_that_is_not_there_is_said():
+    assert "there is no such partner" in add_client("prt_nobody", "--scenario", "personal-loan").output
