@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from msgspec import Struct
-from sqlalchemy import func, insert, select, tuple_, update
+from sqlalchemy import func, insert, or_, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..storage.sql import insert_ignoring
@@ -31,6 +31,14 @@ class Leaf(Struct, frozen=True):
     entry_id: str
     body: bytes | None
     erased_by: int | None
+
+
+class Signed(Struct, frozen=True):
+    """One stored checkpoint: what its row says beside what was signed."""
+
+    tree_size: int
+    root_hash: bytes
+    jws: str
 
 
 _head = select(ledger_head.c.log_id, ledger_head.c.tree_size, ledger_head.c.frontier, ledger_head.c.checkpoint)
@@ -176,13 +184,36 @@ async def leaves(tx: AsyncConnection, log_id: str, start: int, limit: int) -> li
     return [Leaf(*row) for row in await tx.execute(statement)]
 
 
-async def checkpoints(tx: AsyncConnection, log_id: str, after: int, limit: int) -> list[tuple[int, bytes, str]]:
-    """Up to ``limit`` checkpoints (size, root, JWS) larger than ``after``, in order."""
+async def checkpoints(tx: AsyncConnection, log_id: str, after: int, upto: int | None, limit: int) -> list[Signed]:
+    """Up to ``limit`` checkpoints larger than ``after``, and no larger than ``upto``, in order."""
     c = ledger_checkpoints.c
-    statement = (
-        select(c.tree_size, c.root_hash, c.jws)
-        .where(c.log_id == log_id, c.tree_size > after)
-        .order_by(c.tree_size)
-        .limit(limit)
-    )
-    return [(size, root, jws) for size, root, jws in await tx.execute(statement)]
+    statement = select(c.tree_size, c.root_hash, c.jws).where(c.log_id == log_id, c.tree_size > after)
+    if upto is not None:
+        statement = statement.where(c.tree_size <= upto)
+    rows = await tx.execute(statement.order_by(c.tree_size).limit(limit))
+    return [Signed(*row) for row in rows]
+
+
+async def nodes_completed_between(tx: AsyncConnection, log_id: str, start: int, end: int) -> dict[Node, bytes]:
+    """The subtrees above the leaves that the leaves from ``start`` up to ``end`` completed."""
+    n = ledger_nodes.c
+    ranges = [
+        (n.level == level) & n.position.between(start >> level, (end >> level) - 1)
+        for level in range(1, end.bit_length())
+        if start >> level < end >> level
+    ]
+    if not ranges:
+        return {}
+    rows = await tx.execute(select(n.level, n.position, n.hash).where(n.log_id == log_id, or_(*ranges)))
+    return {(level, position): hash_ for level, position, hash_ in rows}
+
+
+async def count_nodes(tx: AsyncConnection, log_id: str) -> int:
+    statement = select(func.count()).select_from(ledger_nodes).where(ledger_nodes.c.log_id == log_id)
+    return (await tx.execute(statement)).scalar_one()
+
+
+async def begin_snapshot(tx: AsyncConnection) -> None:
+    """Makes a fresh read-only unit of work see one state of the log from first to last. SQLite's always does."""
+    if tx.dialect.name == "postgresql":
+        await tx.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))

@@ -214,6 +214,29 @@ class Growth(NamedTuple):
         return paths
 
 
+class Accumulator:
+    """A tree that takes one leaf at a time and holds no more than its frontier: for reading a whole log."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._edge: list[bytes] = []
+
+    def add(self, leaf: bytes) -> list[tuple[Node, bytes]]:
+        """Appends a leaf hash; gives the larger subtrees that it completed, smallest first."""
+        completed = []
+        position, level, hash_ = self.size, 0, leaf
+        while position & 1:
+            hash_ = node_hash(self._edge.pop(), hash_)
+            position, level = position >> 1, level + 1
+            completed.append(((level, position), hash_))
+        self._edge.append(hash_)
+        self.size += 1
+        return completed
+
+    def frontier(self) -> Frontier:
+        return Frontier(self.size, tuple(self._edge))
+
+
 def _split(count: int) -> int:
     """The largest power of two smaller than ``count`` (``k`` in RFC 9162 §2.1.1)."""
     return 1 << ((count - 1).bit_length() - 1)
