@@ -206,8 +206,8 @@ class Platform:
         if path == "/v1/ledger/jwks":
             return httpx.Response(200, json=self.log.jwks)
         if path == "/v1/scenarios":
-            return httpx.Response(200, json={"data": [SCENARIO], "meta": {"next": None}})
-        if path == f"/v1/scenarios/{SCENARIO['id']}":
+            return httpx.Response(200, json={"data": [SUMMARY], "meta": {"next": None}})
+        if path in (f"/v1/scenarios/{SCENARIO['id']}", f"/v1/scenarios/{SCENARIO['id']}/versions/1"):
             return httpx.Response(200, json={"data": SCENARIO})
         if path == "/v1/checks" and method == "POST":
             return self.check(request)
@@ -266,7 +266,7 @@ class Platform:
                 raise Refusal(400, {"error": "invalid_grant"})
             detail = json.loads(asked["authorization_details"])[0]
             details = {"authorization_details": [{**detail, "version": 1, "consent_id": CONSENT}]}
-        elif members["grant_type"] != "client_credentials" or members["scope"] != "checks consents":
+        elif members["grant_type"] != "client_credentials" or members.get("scope", "checks") != "checks":
             raise Refusal(400, {"error": "invalid_scope"})
         value = secrets.token_urlsafe(32)
         self.tokens[value] = {"jkt": jkt, "expires_at": self.now() + self.lifetime, **details}
@@ -392,16 +392,40 @@ def http_date(after: timedelta) -> str:
     return format_datetime(NOW + after, usegmt=True)
 
 
-SCENARIO: dict[str, Any] = {
+SUMMARY: dict[str, Any] = {
     "id": "microloan-prescreen",
     "version": 1,
     "digest": "sha-256:" + sha256(b"scenario"),
     "name": {"zh": "信易贷·小微企业预筛", "en": "Micro-loan prescreen"},
+    "incentive": {"zh": "快速通道", "en": "Fast lane"},
+    "partner_kinds": ["bank"],
+    "subject_kind": "legal_person",
+    "consent": {"form": "written", "max_days": 90, "uses": "recurring"},
+    "later": "a member that this version doesn't know",
+}
+SCENARIO: dict[str, Any] = {
+    **SUMMARY,
+    "published": True,
     "purpose": {"zh": "贷款预筛", "en": "Prescreen a loan"},
+    "legal_basis": {"zh": "书面同意", "en": "Written consent"},
     "fallback": {"zh": "到柜台办理", "en": "Ask at the counter"},
     "criteria": [
-        {"id": "tax-rating", "record": "TAX_RATING", "disclose": "value", "later": True},
-        {"id": "tax-on-time", "record": "TAX_ONTIME", "disclose": "outcome"},
+        {
+            "id": "tax-on-time",
+            "record": "TAX_ONTIME",
+            "test": {"months": {"at_least": 12}},
+            "max_age": "P45D",
+            "necessity": {"zh": "经营稳定", "en": "Steady business"},
+            "disclose": "band",
+            "fields": [],
+            "bands": {"months": [12, 24]},
+            "disclosure_reason": {"zh": "…", "en": "…"},
+        }
     ],
-    "later": "a member that this version doesn't know",
+    "rule": {"all_of": ["tax-on-time"]},
+    "units": ["tax-on-time", "tax-on-time.months"],
+    "answer_ttl": "P30D",
+    "retention_days": 180,
+    "explanation": {"met": {"zh": "符合", "en": "Met"}, "not_evidenced": {"zh": "未见佐证", "en": "Not evidenced"}},
+    "pia_ref": "PIA-2026-001",
 }

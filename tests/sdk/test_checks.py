@@ -1,7 +1,7 @@
 """From a check to an answer that can be proved."""
 
 import pickle
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -163,11 +163,15 @@ async def test_an_id_from_elsewhere_cant_reach_another_resource(client: Any, pla
 
 
 async def test_scenarios_are_public(client: Any, platform: Platform) -> None:
-    (scenario,) = await result(client.scenarios.list())
-    assert await result(client.scenarios.get(scenario.id)) == scenario
-    assert scenario.name.zh == "信易贷·小微企业预筛"
-    assert [criterion.disclose for criterion in scenario.criteria] == ["value", "outcome"]
-    assert platform.paths() == ["/v1/scenarios", "/v1/scenarios/microloan-prescreen"]
+    (summary,) = await result(client.scenarios.list())
+    scenario = await result(client.scenarios.get(summary.id))
+    assert await result(client.scenarios.get(summary.id, version=1)) == scenario
+    assert summary.name.zh == scenario.name.zh == "信易贷·小微企业预筛"
+    assert scenario.criteria[0].max_age == timedelta(days=45)
+    assert scenario.criteria[0].bands == {"months": (12, 24)}
+    assert scenario.explanation["not_evidenced"].en == "Not evidenced"
+    base = "/v1/scenarios/microloan-prescreen"
+    assert platform.paths() == ["/v1/scenarios", base, f"{base}/versions/1"]
 
 
 async def test_a_partner_can_give_a_consent_up(client: Any) -> None:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 
 import httpx
 import pytest
@@ -115,6 +116,15 @@ def test_a_retry_after_in_the_past_is_now() -> None:
 
 
 # Tokens
+
+
+@pytest.mark.parametrize(("scopes", "sent"), [(None, None), (["checks"], "checks")])
+async def test_a_client_has_all_that_it_was_given_unless_it_asks_for_less(
+    make_client: MakeClient, platform: Platform, scopes: Any, sent: Any
+) -> None:
+    await result(make_client(scopes=scopes).checks.create(**ASK))
+    (request,) = [request for request in platform.requests if request.url.path == "/oauth2/token"]
+    assert dict(parse_qsl(request.content.decode())).get("scope") == sent
 
 
 async def test_one_token_serves_many_calls(client: Any, platform: Platform) -> None:

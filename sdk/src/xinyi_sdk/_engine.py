@@ -54,7 +54,7 @@ class Config:
     issuer: str
     client_id: str
     private_key: PrivateKey = field(repr=False)
-    scopes: Sequence[str]
+    scopes: Sequence[str] | None
     max_retries: int
     user_agent: str
 
@@ -171,7 +171,9 @@ class Engine:
         own = self.tokens.own
         if own is not None and self.sources.monotonic() < own.refresh_at:
             return own  # another caller was faster
-        members = {"grant_type": "client_credentials", "scope": " ".join(self.config.scopes)}
+        members = {"grant_type": "client_credentials"}
+        if self.config.scopes is not None:
+            members["scope"] = " ".join(self.config.scopes)
         token, _ = yield from self.grant(members, self.key)
         self.tokens.own = token
         return token

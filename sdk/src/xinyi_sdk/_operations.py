@@ -16,7 +16,7 @@ from ._keys import SigningKey, proof_key, s256
 from ._problems import read
 from ._retry import utc
 from .errors import CallbackInvalid, ConsentFailed, ConsentRefused, ConsentUnread, InvalidResponse, XinyiError
-from .models import Answer, Consent, ConsentRequest, Criterion, Scenario, ScenarioVersion, Subject
+from .models import Answer, Consent, ConsentRequest, Criterion, Scenario, ScenarioSummary, ScenarioVersion, Subject
 from .receipts import Receipt
 
 DETAIL_TYPE: Final = "credit_scenario_check"
@@ -27,7 +27,7 @@ class _ScenarioBody(Struct, frozen=True):
 
 
 class _ScenariosBody(Struct, frozen=True):
-    data: tuple[Scenario, ...]
+    data: tuple[ScenarioSummary, ...]
 
 
 class _AnswerData(Struct, frozen=True, kw_only=True):
@@ -64,13 +64,14 @@ class _Pushed(Struct, frozen=True):
 # Scenarios
 
 
-def list_scenarios(engine: Engine) -> Flow[tuple[Scenario, ...]]:
+def list_scenarios(engine: Engine) -> Flow[tuple[ScenarioSummary, ...]]:
     response = yield from engine.call("GET", "/v1/scenarios", public=True)
     return read(response, _ScenariosBody).data
 
 
-def get_scenario(engine: Engine, scenario_id: str) -> Flow[Scenario]:
-    response = yield from engine.call("GET", f"/v1/scenarios/{_segment(scenario_id)}", public=True)
+def get_scenario(engine: Engine, scenario_id: str, version: int | None) -> Flow[Scenario]:
+    path = f"/v1/scenarios/{_segment(scenario_id)}" + (f"/versions/{version:d}" if version is not None else "")
+    response = yield from engine.call("GET", path, public=True)
     return read(response, _ScenarioBody).data
 
 

@@ -10,7 +10,6 @@ from ._http import user_agent
 from ._keys import PrivateKey
 from .errors import ConfigurationError
 
-SCOPES: Final = ("checks", "consents")
 TIMEOUT: Final = 10.0
 """Seconds for each of: connect, send, wait for the next bytes."""
 MAX_RETRIES: Final = 2
@@ -20,7 +19,7 @@ def config_from(
     base_url: str | None,
     client_id: str | None,
     private_key: PrivateKey | None,
-    scopes: Sequence[str],
+    scopes: Sequence[str] | None,
     max_retries: int,
 ) -> Config:
     """What wasn't given is taken from the environment. Raises ``ConfigurationError``."""
@@ -32,7 +31,7 @@ def config_from(
         issuer=secure_origin(base_url or _required("base_url", "XINYI_BASE_URL")),
         client_id=client_id or _required("client_id", "XINYI_CLIENT_ID"),
         private_key=private_key if private_key is not None else _key_from_environment(),
-        scopes=tuple(scopes),
+        scopes=tuple(scopes) if scopes is not None else None,
         max_retries=max_retries,
         user_agent=user_agent(),
     )

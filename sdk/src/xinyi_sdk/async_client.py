@@ -8,8 +8,8 @@ from . import _operations as operations
 from ._engine import Engine
 from ._http import AsyncDriver, AsyncHttpClient
 from ._keys import PrivateKey
-from ._settings import MAX_RETRIES, SCOPES, TIMEOUT, config_from
-from .models import Answer, Consent, ConsentRequest, Scenario, Subject
+from ._settings import MAX_RETRIES, TIMEOUT, config_from
+from .models import Answer, Consent, ConsentRequest, Scenario, ScenarioSummary, Subject
 from .receipts import Receipt
 
 __all__ = ["AsyncChecks", "AsyncConsents", "AsyncLedger", "AsyncScenarios", "AsyncXinyi"]
@@ -24,13 +24,13 @@ class _Resource:
 class AsyncScenarios(_Resource):
     """The published scenarios. Public: needs no consent and no token."""
 
-    async def list(self) -> tuple[Scenario, ...]:
+    async def list(self) -> tuple[ScenarioSummary, ...]:
         """All scenarios in their current version."""
         return await self._driver.run(operations.list_scenarios(self._engine))
 
-    async def get(self, scenario_id: str) -> Scenario:
-        """One scenario in its current version. Raises ``NotFound``."""
-        return await self._driver.run(operations.get_scenario(self._engine, scenario_id))
+    async def get(self, scenario_id: str, *, version: int | None = None) -> Scenario:
+        """One scenario, in its current version or in one that a receipt names. Raises ``NotFound``."""
+        return await self._driver.run(operations.get_scenario(self._engine, scenario_id, version))
 
 
 class AsyncChecks(_Resource):
@@ -111,9 +111,9 @@ class AsyncXinyi:
 
     ``base_url``, ``client_id`` and ``private_key`` are taken from ``XINYI_BASE_URL``, ``XINYI_CLIENT_ID`` and
     ``XINYI_PRIVATE_KEY_FILE`` or ``XINYI_PRIVATE_KEY`` when they aren't given. The key is a path, PEM, a JWK, or a
-    callable that returns one of them. ``timeout`` is in seconds. ``max_retries`` counts the tries after the first
-    one; 0 turns them off. ``http_client`` is your own httpx client (proxies, certificates, transports), which you
-    close yourself.
+    callable that returns one of them. ``scopes`` narrows what the client may do; without it, all that it was given.
+    ``timeout`` is in seconds. ``max_retries`` counts the tries after the first one; 0 turns them off. ``http_client``
+    is your own httpx client (proxies, certificates, transports), which you close yourself.
 
     Raises ``ConfigurationError``.
     """
@@ -124,7 +124,7 @@ class AsyncXinyi:
         base_url: str | None = None,
         client_id: str | None = None,
         private_key: PrivateKey | None = None,
-        scopes: Sequence[str] = SCOPES,
+        scopes: Sequence[str] | None = None,
         timeout: float = TIMEOUT,
         max_retries: int = MAX_RETRIES,
         http_client: AsyncHttpClient | None = None,

@@ -8,8 +8,8 @@ from . import _operations as operations
 from ._engine import Engine
 from ._http import HttpClient, SyncDriver
 from ._keys import PrivateKey
-from ._settings import MAX_RETRIES, SCOPES, TIMEOUT, config_from
-from .models import Answer, Consent, ConsentRequest, Scenario, Subject
+from ._settings import MAX_RETRIES, TIMEOUT, config_from
+from .models import Answer, Consent, ConsentRequest, Scenario, ScenarioSummary, Subject
 from .receipts import Receipt
 
 __all__ = ["Checks", "Consents", "Ledger", "Scenarios", "Xinyi"]
@@ -24,13 +24,13 @@ class _Resource:
 class Scenarios(_Resource):
     """The published scenarios. Public: needs no consent and no token."""
 
-    def list(self) -> tuple[Scenario, ...]:
+    def list(self) -> tuple[ScenarioSummary, ...]:
         """All scenarios in their current version."""
         return self._driver.run(operations.list_scenarios(self._engine))
 
-    def get(self, scenario_id: str) -> Scenario:
-        """One scenario in its current version. Raises ``NotFound``."""
-        return self._driver.run(operations.get_scenario(self._engine, scenario_id))
+    def get(self, scenario_id: str, *, version: int | None = None) -> Scenario:
+        """One scenario, in its current version or in one that a receipt names. Raises ``NotFound``."""
+        return self._driver.run(operations.get_scenario(self._engine, scenario_id, version))
 
 
 class Checks(_Resource):
@@ -107,9 +107,9 @@ class Xinyi:
 
     ``base_url``, ``client_id`` and ``private_key`` are taken from ``XINYI_BASE_URL``, ``XINYI_CLIENT_ID`` and
     ``XINYI_PRIVATE_KEY_FILE`` or ``XINYI_PRIVATE_KEY`` when they aren't given. The key is a path, PEM, a JWK, or a
-    callable that returns one of them. ``timeout`` is in seconds. ``max_retries`` counts the tries after the first
-    one; 0 turns them off. ``http_client`` is your own httpx client (proxies, certificates, transports), which you
-    close yourself.
+    callable that returns one of them. ``scopes`` narrows what the client may do; without it, all that it was given.
+    ``timeout`` is in seconds. ``max_retries`` counts the tries after the first one; 0 turns them off. ``http_client``
+    is your own httpx client (proxies, certificates, transports), which you close yourself.
 
     Raises ``ConfigurationError``.
     """
@@ -120,7 +120,7 @@ class Xinyi:
         base_url: str | None = None,
         client_id: str | None = None,
         private_key: PrivateKey | None = None,
-        scopes: Sequence[str] = SCOPES,
+        scopes: Sequence[str] | None = None,
         timeout: float = TIMEOUT,
         max_retries: int = MAX_RETRIES,
         http_client: HttpClient | None = None,

@@ -5,7 +5,7 @@ that one that is new to this version survives; :class:`Outcome` and :class:`Cons
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -23,7 +23,9 @@ __all__ = [
     "Criterion",
     "Outcome",
     "Scenario",
+    "ScenarioConsent",
     "ScenarioCriterion",
+    "ScenarioSummary",
     "ScenarioVersion",
     "Subject",
     "Text",
@@ -105,24 +107,59 @@ class Answer(Struct, frozen=True, kw_only=True):
         return self.outcome == Outcome.MET
 
 
-class ScenarioCriterion(Struct, frozen=True):
-    """One published criterion. ``disclose`` is ``none``, ``outcome``, ``band`` or ``value``."""
+class ScenarioConsent(Struct, frozen=True, kw_only=True):
+    """The consent that a scenario asks for: ``separate`` or ``written``, ``once`` or ``recurring``."""
 
-    id: str
-    record: str
-    disclose: str = "none"
+    form: str
+    max_days: int
+    uses: str
 
 
-class Scenario(Struct, frozen=True):
-    """A published scenario: what is asked, for what purpose, and what someone who refuses can do instead."""
+class ScenarioSummary(Struct, frozen=True, kw_only=True):
+    """A published scenario as the list shows it. ``subject_kind`` is ``natural_person`` or ``legal_person``."""
 
     id: str
     version: int
     digest: str
     name: Text
+    incentive: Text
+    partner_kinds: tuple[str, ...]
+    subject_kind: str
+    consent: ScenarioConsent
+
+
+class ScenarioCriterion(Struct, frozen=True, kw_only=True):
+    """One published criterion: some current record of the type satisfies the ``test``, by field.
+
+    ``disclose`` is ``none``, ``outcome``, ``band`` or ``value``; ``fields`` may be disclosed as they are, ``bands`` as
+    the band between the lower bounds listed.
+    """
+
+    id: str
+    record: str
+    test: Mapping[str, Mapping[str, Any]]
+    max_age: timedelta
+    necessity: Text
+    disclose: str
+    fields: tuple[str, ...]
+    bands: Mapping[str, tuple[int, ...]]
+
+
+class Scenario(ScenarioSummary, frozen=True, kw_only=True):
+    """A published scenario, whole: what is asked and for what purpose, and what someone who refuses can do instead.
+
+    ``units`` is all that may be disclosed beside the outcome; ``explanation`` says what each outcome means.
+    """
+
+    published: bool
     purpose: Text
+    legal_basis: Text
     fallback: Text
     criteria: tuple[ScenarioCriterion, ...]
+    units: tuple[str, ...]
+    answer_ttl: timedelta
+    retention_days: int
+    explanation: Mapping[str, Text]
 
 
 class Subject(Struct, frozen=True, kw_only=True, omit_defaults=True):
