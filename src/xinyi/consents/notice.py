@@ -40,6 +40,8 @@ class Fact(Struct, frozen=True, tag="fact"):
     """What the partner learns about this fact alone."""
     telling: str
     """The same in words."""
+    telling_reason: str | None
+    """Why the overall result alone isn't enough, when something is told."""
 
 
 class Group(Struct, frozen=True, tag="group"):
@@ -211,6 +213,7 @@ class _Words:
     def _fact(self, criterion: Criterion) -> Fact:
         record_type = self._record_type(criterion)
         told = self._told(criterion)
+        reason = criterion.disclosure_reason if told is not Disclose.NONE else None
         return Fact(
             id=criterion.id,
             name=_capital(self.say(record_type.name)),
@@ -219,6 +222,7 @@ class _Words:
             necessity=self.say(criterion.necessity),
             told=told,
             telling=self.say(_TELLING[told]),
+            telling_reason=None if reason is None else self.say(reason),
         )
 
     def _told(self, criterion: Criterion) -> Disclose:
@@ -267,7 +271,7 @@ def _or(items: Iterable[str], language: Language) -> str:
     if not first:
         return last
     if language is Language.ZH:
-        return "、".join(first) + "或" + last
+        return "、".join(first) + ("或 " if last[0].isascii() else "或") + last
     return ", ".join(first) + " or " + last
 
 

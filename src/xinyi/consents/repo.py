@@ -73,4 +73,6 @@ async def count_uses(tx: AsyncConnection, uses: Mapping[str, int], at: datetime)
 
 async def _read(tx: AsyncConnection, wanted: Select[Any]) -> dict[str, Consent]:
     rows = await tx.execute(wanted)
-    return {row.id: msgspec.convert({str(name): value for name, value in row._mapping.items()}, Consent) for row in rows}
+    return {
+        row.id: msgspec.convert({str(name): value for name, value in row._mapping.items()}, Consent) for row in rows
+    }
