@@ -11,8 +11,6 @@ import xinyi_sdk
 from tests.sdk.conftest import MakeClient, result
 from tests.sdk.platform import CONSENT, Platform, answering, dropping, problem
 
-pytestmark = pytest.mark.anyio
-
 ASK = {"scenario": "microloan-prescreen", "consent_id": CONSENT, "reference": "LOAN-2026-000123"}
 
 

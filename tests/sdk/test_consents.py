@@ -12,8 +12,6 @@ from tests.sdk.conftest import MakeClient, result
 from tests.sdk.platform import CONSENT, Platform, answering, dropping
 from xinyi_sdk import ConsentRequest, Subject
 
-pytestmark = pytest.mark.anyio
-
 ASK = {"scenario": "microloan-prescreen", "redirect_uri": "https://bank.example/back?branch=7"}
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl
@@ -13,10 +12,10 @@ import pytest
 import xinyi_sdk
 from tests.sdk.conftest import MakeClient, result
 from tests.sdk.platform import CONSENT, ISSUER, NOW, Platform, answering, dropping, http_date
+from xinyi_sdk._flow import Flow
 from xinyi_sdk._retry import http_date as parse_http_date
 from xinyi_sdk._retry import retry_after, wait_before
-
-pytestmark = pytest.mark.anyio
+from xinyi_sdk._tokens import Token
 
 ASK = {"scenario": "microloan-prescreen", "consent_id": CONSENT, "reference": "LOAN-2026-000123"}
 
@@ -263,9 +262,9 @@ def _slow_client(platform: Platform, private_jwk: dict[str, Any], callers: int) 
         private_key=private_jwk,
         http_client=httpx.Client(transport=httpx.MockTransport(handle)),
     )
-    fetch: Callable[..., Any] = client._engine._token
+    fetch = client._engine._token
 
-    def counted(consent_id: str | None) -> Any:
+    def counted(consent_id: str | None = None) -> Flow[Token]:
         arrived.release()
         return fetch(consent_id)
 

@@ -9,7 +9,6 @@ import pytest
 from joserfc.jwk import ECKey
 
 from tests.sdk.platform import CLIENT, ISSUER, Platform, Time
-from xinyi_sdk import _http
 from xinyi_sdk.cli import main
 
 README = Path(__file__).parents[2] / "sdk" / "README.md"
@@ -28,7 +27,7 @@ def test_the_examples_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     platform = Platform(Time(), key.as_dict(private=True))
     platform.offset = 0  # the README's client has the machine's clock: it must learn the platform's
     real_client = httpx.Client
-    monkeypatch.setattr(_http.httpx, "Client", lambda **_: real_client(transport=platform.transport()))
+    monkeypatch.setattr(httpx, "Client", lambda **_: real_client(transport=platform.transport()))
     names: dict[str, Any] = {"base_url": ISSUER, "client_id": CLIENT, "send_the_customer_to": platform.browse}
 
     first, second = examples()

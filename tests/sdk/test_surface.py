@@ -174,7 +174,6 @@ def test_this_machine_needs_no_https() -> None:
         Xinyi(base_url=f"http://{host}", client_id=CLIENT, private_key=key)
 
 
-@pytest.mark.anyio
 async def test_a_client_closes_what_it_opened_and_leaves_what_it_was_given(private_jwk: Any) -> None:
     options: Any = {"base_url": ISSUER, "client_id": CLIENT, "private_key": private_jwk}
     with Xinyi(**options) as own:
@@ -196,7 +195,6 @@ async def test_a_client_closes_what_it_opened_and_leaves_what_it_was_given(priva
 # Secrets
 
 
-@pytest.mark.anyio
 async def test_no_secret_shows_in_reprs_logs_or_tracebacks(
     make_client: MakeClient, platform: Platform, private_jwk: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
