@@ -28,5 +28,5 @@ def main(context: click.Context, config: Path | None) -> None:
     context.obj = config
 
 
-for command in (keys, openapi, records, sandbox, serve, sources):
+for command in (clients, keys, openapi, partners, records, sandbox, serve, sources):
     main.add_command(command)
