@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from litestar import Controller, Response, get, post
-from litestar.params import Parameter
+from litestar.params import HeaderParameter, PathParameter
 
 from ..kernel.errors import Code, XinyiError
 from ..web.principal import Principal, Scope, requires
@@ -14,8 +14,8 @@ from .service import CheckService
 
 IdempotencyKey = Annotated[
     str | None,
-    Parameter(
-        header="idempotency-key",
+    HeaderParameter(
+        name="idempotency-key",
         min_length=1,
         max_length=255,
         pattern=r"^[\x21-\x7e]+$",
@@ -23,7 +23,7 @@ IdempotencyKey = Annotated[
         description="The same key with the same request gives the same answer again, and spends no further use.",
     ),
 ]
-CheckId = Annotated[str, Parameter(max_length=64, description="The check's id.")]
+CheckId = Annotated[str, PathParameter(max_length=64, description="The check's id.")]
 
 _REFUSALS = (
     Code.INSUFFICIENT_SCOPE,

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 
 from litestar import Controller, delete, get
-from litestar.params import Parameter
+from litestar.params import PathParameter
 from msgspec import Meta, Struct
 
 from ..kernel.clock import Clock
@@ -16,7 +16,7 @@ from ..web.problem import problems
 from .model import Consent, ConsentState, EndReason, Party, end, state
 from .service import ConsentService
 
-ConsentId = Annotated[str, Parameter(description="The consent.")]
+ConsentId = Annotated[str, PathParameter(description="The consent.")]
 
 
 class ScenarioVersion(Struct, frozen=True):

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 from litestar import Controller, Request, delete, get, post
 from litestar.di import Provide
-from litestar.params import Parameter
+from litestar.params import HeaderParameter, PathParameter
 from msgspec import Meta, Struct
 
 from ..consents.model import Party
@@ -30,10 +30,10 @@ CSRF_PURPOSE: Final = "me"
 
 CsrfToken = Annotated[
     str | None,
-    Parameter(header="x-csrf-token", required=False, description="The token that `GET /v1/me/session` gives."),
+    HeaderParameter(name="x-csrf-token", required=False, description="The token that `GET /v1/me/session` gives."),
 ]
-ConsentId = Annotated[str, Parameter(max_length=64, description="The consent's id.")]
-RecordId = Annotated[str, Parameter(max_length=64, description="The record's id.")]
+ConsentId = Annotated[str, PathParameter(max_length=64, description="The consent's id.")]
+RecordId = Annotated[str, PathParameter(max_length=64, description="The record's id.")]
 _NAME = Meta(min_length=1, max_length=64)
 
 
@@ -179,8 +179,8 @@ class MeController(Controller):
     )
     async def unwithhold(
         self,
-        scenario: Annotated[str, Parameter(max_length=64, description="The scenario's id.")],
-        record_type: Annotated[str, Parameter(max_length=64, description="The record type's code.")],
+        scenario: Annotated[str, PathParameter(max_length=64, description="The scenario's id.")],
+        record_type: Annotated[str, PathParameter(max_length=64, description="The record type's code.")],
         actor: SubjectSession,
         database: Database,
         records: RecordService,
