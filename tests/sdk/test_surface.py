@@ -126,12 +126,12 @@ def test_a_key_may_be_a_path_and_everything_may_come_from_the_environment(
     (tmp_path / "key.pem").write_bytes(pem)
     Xinyi(base_url=ISSUER, client_id=CLIENT, private_key=tmp_path / "key.pem")
     Xinyi(base_url=ISSUER, client_id=CLIENT, private_key=str(tmp_path / "key.pem"))
-    monkeypatch.setenv("XINYI_BASE_URL", ISSUER + "/")
-    monkeypatch.setenv("XINYI_CLIENT_ID", CLIENT)
-    monkeypatch.setenv("XINYI_PRIVATE_KEY_FILE", str(tmp_path / "key.pem"))
+    monkeypatch.setenv("XINYI_SDK_BASE_URL", ISSUER + "/")
+    monkeypatch.setenv("XINYI_SDK_CLIENT_ID", CLIENT)
+    monkeypatch.setenv("XINYI_SDK_PRIVATE_KEY_FILE", str(tmp_path / "key.pem"))
     assert repr(Xinyi()) == f"Xinyi(base_url='{ISSUER}', client_id='{CLIENT}')"
-    monkeypatch.delenv("XINYI_PRIVATE_KEY_FILE")
-    monkeypatch.setenv("XINYI_PRIVATE_KEY", pem.decode())
+    monkeypatch.delenv("XINYI_SDK_PRIVATE_KEY_FILE")
+    monkeypatch.setenv("XINYI_SDK_PRIVATE_KEY", pem.decode())
     assert repr(AsyncXinyi()) == f"AsyncXinyi(base_url='{ISSUER}', client_id='{CLIENT}')"
 
 
@@ -139,7 +139,7 @@ def test_a_key_may_be_a_path_and_everything_may_come_from_the_environment(
 def test_what_is_missing_is_named_with_its_variable(missing: str) -> None:
     options: Any = {"base_url": ISSUER, "client_id": CLIENT, "private_key": ECKey.generate_key().as_dict(private=True)}
     del options[missing]
-    with pytest.raises(ConfigurationError, match=f"{missing}.*XINYI_{missing.upper()}"):
+    with pytest.raises(ConfigurationError, match=f"{missing}.*XINYI_SDK_{missing.upper()}"):
         Xinyi(**options)
 
 

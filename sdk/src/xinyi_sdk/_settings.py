@@ -1,4 +1,4 @@
-"""From constructor arguments and XINYI_* variables to a ``Config``."""
+"""From constructor arguments and XINYI_SDK_* variables to a ``Config``."""
 
 import os
 from collections.abc import Sequence
@@ -28,8 +28,8 @@ def config_from(
     if max_retries < 0:
         raise ConfigurationError("max_retries must be 0 or more")
     return Config(
-        issuer=secure_origin(base_url or _required("base_url", "XINYI_BASE_URL")),
-        client_id=client_id or _required("client_id", "XINYI_CLIENT_ID"),
+        issuer=secure_origin(base_url or _required("base_url", "XINYI_SDK_BASE_URL")),
+        client_id=client_id or _required("client_id", "XINYI_SDK_CLIENT_ID"),
         private_key=private_key if private_key is not None else _key_from_environment(),
         scopes=tuple(scopes) if scopes is not None else None,
         max_retries=max_retries,
@@ -45,9 +45,11 @@ def _required(argument: str, variable: str) -> str:
 
 
 def _key_from_environment() -> PrivateKey:
-    text, file = os.environ.get("XINYI_PRIVATE_KEY"), os.environ.get("XINYI_PRIVATE_KEY_FILE")
+    text, file = os.environ.get("XINYI_SDK_PRIVATE_KEY"), os.environ.get("XINYI_SDK_PRIVATE_KEY_FILE")
     if text:
         return text
     if file:
         return Path(file)
-    raise ConfigurationError("private_key is missing: pass it, or set XINYI_PRIVATE_KEY_FILE or XINYI_PRIVATE_KEY")
+    raise ConfigurationError(
+        "private_key is missing: pass it, or set XINYI_SDK_PRIVATE_KEY_FILE or XINYI_SDK_PRIVATE_KEY"
+    )

@@ -109,9 +109,9 @@ class AsyncLedger(_Resource):
 class AsyncXinyi:
     """A client of one platform for one partner. Make one and share it between the tasks of one event loop.
 
-    ``base_url``, ``client_id`` and ``private_key`` are taken from ``XINYI_BASE_URL``, ``XINYI_CLIENT_ID`` and
-    ``XINYI_PRIVATE_KEY_FILE`` or ``XINYI_PRIVATE_KEY`` when they aren't given. The key is a path, PEM, a JWK, or a
-    callable that returns one of them. ``scopes`` narrows what the client may do; without it, all that it was given.
+    ``base_url``, ``client_id`` and ``private_key`` are taken from ``XINYI_SDK_BASE_URL``, ``XINYI_SDK_CLIENT_ID`` and
+    ``XINYI_SDK_PRIVATE_KEY_FILE`` or ``XINYI_SDK_PRIVATE_KEY`` when they aren't given. The key is a path, PEM, a JWK,
+    or a callable that returns one of them. ``scopes`` narrows what the client may do; without it, all it was given.
     ``timeout`` is in seconds. ``max_retries`` counts the tries after the first one; 0 turns them off. ``http_client``
     is your own httpx client (proxies, certificates, transports), which you close yourself.
 
