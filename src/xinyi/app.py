@@ -2,31 +2,60 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 from litestar import Litestar
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.middleware import DefineMiddleware
 
+from .catalogue.http import list_record_types
 from .checks.http import CheckController
 from .consents.http import ConsentController
 from .health import live, ready
 from .kernel.clock import Clock
 from .kernel.errors import XinyiError
+from .ledger.http import LedgerController
 from .oauth.http import OAuthController
 from .oauth.middleware import AuthMiddleware
 from .oauth.pages import AuthorizeController, SandboxSignInController, SignInController
-from .openapi import openapi_config
+from .openapi.document import Document, document
+from .openapi.pages import reference
 from .portal.http import MeController
 from .portal.pages import PortalPages
+from .records.http import RecordBatchController
+from .scenarios.http import ScenarioController, list_behaviours, list_outcomes
 from .settings import Settings
 from .web.body import StrictRequest
+from .web.metadata import MetadataController
 from .web.middleware import ExchangeMiddleware
 from .web.pages import asset
 from .web.principal import provide_principal
 from .web.problem import on_any_exception, on_http_exception, on_xinyi_error
 from .wiring import Services
+
+API: Final = (
+    CheckController,
+    ConsentController,
+    LedgerController,
+    MeController,
+    MetadataController,
+    OAuthController,
+    RecordBatchController,
+    ScenarioController,
+    list_behaviours,
+    list_outcomes,
+    list_record_types,
+    live,
+    ready,
+)
+"""What the OpenAPI document describes."""
+PAGES: Final = (AuthorizeController, PortalPages, asset)
+
+
+def api_document() -> Document:
+    """The OpenAPI document of this application."""
+    return document(API, ["principal", *Services.__struct_fields__])
 
 
 def create_app(settings: Settings, clock: Clock | None = None) -> Litestar:
@@ -41,18 +70,12 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Litestar:
         async with services.running():
             yield
 
-    return Litestar(
+    app = Litestar(
         route_handlers=[
-            CheckController,
-            ConsentController,
-            MeController,
-            PortalPages,
-            asset,
-            live,
-            ready,
-            OAuthController,
-            AuthorizeController,
+            *API,
+            *PAGES,
             SandboxSignInController if settings.is_sandbox else SignInController,
+            reference(api_document),
         ],
         dependencies={
             "principal": Provide(provide_principal, sync_to_thread=False),
@@ -64,14 +87,15 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Litestar:
             Exception: on_any_exception,
         },
         middleware=[
-            DefineMiddleware(ExchangeMiddleware, secure=settings.issuer.startswith("https:")),
             DefineMiddleware(AuthMiddleware, oauth=services.oauth),
         ],
         request_class=StrictRequest,
         request_max_body_size=settings.body_limit,
         lifespan=[lifespan],
-        openapi_config=openapi_config(),
+        openapi_config=None,
     )
+    app.asgi_handler = ExchangeMiddleware(app.asgi_handler, secure=settings.issuer.startswith("https:"))
+    return app
 
 
 def _provide(service: Any) -> Provide:

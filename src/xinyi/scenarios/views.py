@@ -34,7 +34,7 @@ Digest = Annotated[
 ]
 
 
-class ConsentView(Struct, frozen=True):
+class ConsentTerms(Struct, frozen=True):
     """The consent that the scenario asks for."""
 
     form: Annotated[ConsentForm, Meta(description="Separate or written consent.")]
@@ -52,7 +52,7 @@ class ScenarioSummary(Struct, frozen=True):
     incentive: Annotated[Text, Meta(description="What a subject gets.")]
     partner_kinds: Annotated[tuple[Slug, ...], Meta(description="Which partners may use it.")]
     subject_kind: Annotated[SubjectKind, Meta(description="Whom it is about.")]
-    consent: Annotated[ConsentView, Meta(description="The consent that it asks for.")]
+    consent: Annotated[ConsentTerms, Meta(description="The consent that it asks for.")]
 
 
 class CriterionView(Struct, frozen=True):
@@ -217,8 +217,8 @@ def dry_run_answer(disclosure: Disclosure) -> DryRunAnswer:
     return DryRunAnswer(disclosure.outcome, disclosure.criteria, disclosure.disclosed)
 
 
-def _consent(scenario: Scenario) -> ConsentView:
-    return ConsentView(scenario.consent.form, scenario.consent.max_days, scenario.consent.uses)
+def _consent(scenario: Scenario) -> ConsentTerms:
+    return ConsentTerms(scenario.consent.form, scenario.consent.max_days, scenario.consent.uses)
 
 
 def _criterion(criterion: Criterion) -> CriterionView:

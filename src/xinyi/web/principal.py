@@ -44,13 +44,13 @@ class Requires(Struct, frozen=True):
     """A guard: the caller has an access token with ``scope``.
 
     With ``or_consent`` a token that is bound to one consent will do as well, whatever its scope. The OpenAPI document
-    takes an operation's security from here.
+    takes an operation's security from here. (Async, since Litestar runs other guards in threads.)
     """
 
     scope: Scope
     or_consent: bool = False
 
-    def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+    async def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
         principal = connection.scope.get("user")
         if not isinstance(principal, Principal):
             raise XinyiError(Code.UNAUTHENTICATED)

@@ -1,5 +1,6 @@
 """Errors as RFC 9457 ``application/problem+json``."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Annotated, Any, Final
@@ -23,7 +24,7 @@ from ..kernel.errors import DEFINITIONS, Code, XinyiError
 from ..telemetry.logs import log_unforeseen
 
 PROBLEM_JSON: Final = "application/problem+json"
-_EXAMPLE_INSTANCE: Final = "urn:uuid:6ba7b814-9dad-41d1-80b4-00c04fd430c8"
+EXAMPLE_INSTANCE: Final = "urn:uuid:6ba7b814-9dad-41d1-80b4-00c04fd430c8"
 
 
 class Problem(Struct, frozen=True, omit_defaults=True):
@@ -128,19 +129,27 @@ def on_any_exception(request: Request[Any, Any, Any], error: Exception) -> Respo
     return respond(request, XinyiError(Code.INTERNAL))
 
 
+def describe(codes: Iterable[Code]) -> str:
+    """The codes with what they mean, in one line of Markdown."""
+    return " · ".join(f"`{code.value}`: {DEFINITIONS[code].title.en}" for code in codes) + "."
+
+
 def problems(*codes: Code) -> dict[int, ResponseSpec]:
-    """For a handler's ``responses=``: the problem documents that these codes give, by status, with an example each."""
+    """For a handler's ``responses=``: the problem documents that these codes give, by status, with an example each.
+
+    Name the operation's own. What comes from what it takes (no token, no JSON, a wrong member) the document adds.
+    """
     by_status: dict[int, list[Code]] = {}
     for code in codes:
         by_status.setdefault(DEFINITIONS[code].status, []).append(code)
     return {
         status: ResponseSpec(
             data_container=Problem,
-            description=" · ".join(f"`{code.value}`: {DEFINITIONS[code].title.en}" for code in group) + ".",
+            description=describe(group),
             media_type=PROBLEM_JSON,
             generate_examples=False,
             examples=[
-                Example(id=code.value, value=msgspec.to_builtins(problem_of(XinyiError(code), _EXAMPLE_INSTANCE)))
+                Example(id=code.value, value=msgspec.to_builtins(problem_of(XinyiError(code), EXAMPLE_INSTANCE)))
                 for code in group
             ],
         )
