@@ -145,7 +145,7 @@ def _moment(member: str, text: str, *, at_end_of_day: bool = False) -> datetime:
         if moment.tzinfo is None:
             raise RowRefused(member, Fault.WRONG_FORM)
         in_range = EARLIEST <= moment <= LATEST
-    except (msgspec.ValidationError, OverflowError):
+    except (msgspec.ValidationError, UnicodeError, OverflowError):
         raise RowRefused(member, Fault.WRONG_FORM) from None
     if not in_range:
         raise RowRefused(member, Fault.OUT_OF_RANGE)

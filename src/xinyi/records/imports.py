@@ -6,7 +6,7 @@ row is rejected with a code and never stops the others.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any, BinaryIO, Final
+from typing import IO, Any, Final
 
 from msgspec import Struct
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -89,7 +89,7 @@ class RecordImports:
             async with self._database.transaction() as tx:
                 return await self._batch_of_key(tx, source_id, format_, digest, key)
 
-    async def run(self, batch: RecordBatch, file: BinaryIO, committed: Progress | None = None) -> RecordBatch:
+    async def run(self, batch: RecordBatch, file: IO[bytes], committed: Progress | None = None) -> RecordBatch:
         """Imports what the batch hasn't yet of ``file``, to the end, and says how it went.
 
         ``committed`` is called after each chunk that is safely stored. Raises ``XinyiError``: INVALID (a CSV header
@@ -281,7 +281,7 @@ def _read(number: int, line: bytes | None, reader: RowReader, checker: RowChecke
         return _Line(number, refused=refused)
 
 
-async def _chunks(file: BinaryIO) -> AsyncIterator[list[tuple[int, bytes | None]]]:
+async def _chunks(file: IO[bytes]) -> AsyncIterator[list[tuple[int, bytes | None]]]:
     """The file's lines with their numbers, in groups of :data:`CHUNK` that depend on the file alone."""
     splitter = LineSplitter()
     waiting: list[tuple[int, bytes | None]] = []

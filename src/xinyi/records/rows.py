@@ -1,17 +1,16 @@
 """From a line to a row, as its source wrote it: NDJSON or CSV (RFC 4180, one row a line, UTF-8 with or without BOM)."""
 
 import csv
+import json
 from codecs import BOM_UTF8
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
-import msgspec
 from msgspec import Struct
 
 from ..catalogue.model import Fault
 from ..kernel.errors import Code, XinyiError
 from ..subjects.model import SubjectKind
-from ..web.body import decode_json
 from .model import RowProblem, RowRefused
 
 
@@ -71,12 +70,14 @@ class NdjsonReader:
             line = line.removeprefix(BOM_UTF8)
         if not line.strip():
             return None
-        _text(line)
+        text = _text(line)
         try:
-            row: Row = decode_json(line, Row)
-        except XinyiError as error:
-            raise _told(error) from None
-        return row
+            members = json.loads(text, object_pairs_hook=_once_each, parse_constant=_no_number)
+        except (ValueError, RecursionError):
+            raise RowRefused(None, RowProblem.NOT_JSON) from None
+        if not isinstance(members, dict):
+            raise RowRefused(None, Fault.WRONG_TYPE)
+        return _row(members)
 
 
 class CsvReader:
@@ -110,18 +111,16 @@ class CsvReader:
                     fields[name.removeprefix(_FIELD)] = cell
             elif cell:
                 members[name] = cell
-        try:
-            return msgspec.convert({**members, "fields": fields}, Row)
-        except msgspec.ValidationError:
-            missing = next((name for name in _REQUIRED if name not in members), None)
-            if missing is not None:
-                raise RowRefused(missing, Fault.REQUIRED) from None
-            raise RowRefused("subject_kind", Fault.NOT_IN_LIST) from None  # the only member that isn't plain text
+        return _row({**members, "fields": fields})
 
 
 _FIELD: Final = "fields."
+_ALL: Final = frozenset(Row.__struct_fields__)
 _MEMBERS: Final = tuple(name for name in Row.__struct_fields__ if name != "fields")
-_REQUIRED: Final = ("subject", "record_type", "source_ref", "region", "observed_at")
+_OPTIONAL: Final = ("valid_until", "subject_kind")
+_REQUIRED: Final = tuple(name for name in Row.__struct_fields__ if name not in _OPTIONAL)
+_COLUMNS: Final = tuple(name for name in _REQUIRED if name != "fields")
+_KINDS: Final = frozenset(SubjectKind)
 
 
 def _header(line: bytes) -> list[str]:
@@ -129,7 +128,7 @@ def _header(line: bytes) -> list[str]:
         names = [name.strip() for name in _cells(line)]
     except RowRefused:
         raise XinyiError(Code.INVALID, "the first line must be a CSV header in UTF-8", source="header") from None
-    if missing := [name for name in _REQUIRED if name not in names]:
+    if missing := [name for name in _COLUMNS if name not in names]:
         raise XinyiError(Code.INVALID, f"the CSV header lacks {', '.join(missing)}", source="header")
     if len(set(names)) != len(names):
         raise XinyiError(Code.INVALID, "a column stands twice in the CSV header", source="header")
@@ -153,15 +152,29 @@ def _text(line: bytes) -> str:
         raise RowRefused(None, RowProblem.NOT_UTF8) from None
 
 
-def _told(error: XinyiError) -> RowRefused:
-    """What a decoder's complaint is for the report: its text may hold a value, so only known names pass."""
-    if error.code is Code.MALFORMED:
-        return RowRefused(None, RowProblem.NOT_JSON)
-    member = (error.source or "").strip("/").split("/")[0]
-    if member in Row.__struct_fields__:
-        return RowRefused(member, Fault.NOT_IN_LIST if member == "subject_kind" else Fault.WRONG_TYPE)
-    detail = error.detail or ""
-    missing = next((name for name in Row.__struct_fields__ if f"missing required field `{name}`" in detail), None)
-    if missing is not None:
-        return RowRefused(missing, Fault.REQUIRED)
-    return RowRefused(None, Fault.UNKNOWN_MEMBER if "unknown field" in detail else Fault.WRONG_TYPE)
+def _row(members: dict[str, Any]) -> Row:
+    """Checked by hand rather than by msgspec, whose sentences would have to be read for the member's name."""
+    if not _ALL.issuperset(members):
+        raise RowRefused(None, Fault.UNKNOWN_MEMBER)
+    for name in _REQUIRED:
+        if name not in members:
+            raise RowRefused(name, Fault.REQUIRED)
+    for name, value in members.items():
+        optional = value is None and name in _OPTIONAL
+        if not optional and not isinstance(value, dict if name == "fields" else str):
+            raise RowRefused(name, Fault.WRONG_TYPE)
+    kind = members.get("subject_kind")
+    if kind is not None and kind not in _KINDS:
+        raise RowRefused("subject_kind", Fault.NOT_IN_LIST)
+    return Row(**{**members, "subject_kind": None if kind is None else SubjectKind(kind)})
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member stands twice")
+    return members
+
+
+def _no_number(_name: str) -> None:
+    raise ValueError("NaN and Infinity aren't JSON")
