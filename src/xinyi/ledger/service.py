@@ -14,7 +14,7 @@ from ..kernel.errors import Code, XinyiError
 from ..kernel.ids import new_id
 from ..storage.keys import KeyRing
 from . import repo
-from .checkpoint import CheckpointKeys, sign
+from .checkpoint import CheckpointKeys, InvalidCheckpoint, sign
 from .model import ERASURE, Checkpoint, ConsistencyProof, InclusionProof, NewEntry
 from .receipt import receipts
 from .repo import Head
@@ -100,6 +100,11 @@ class LedgerService:
         await repo.erase(tx, head.log_id, indexes, erased_by=frontier.size)
         return len(indexes)
 
+    async def size(self, tx: AsyncConnection) -> int:
+        """How many entries there are."""
+        head = await repo.head(tx)
+        return 0 if head is None else head.tree_size
+
     async def latest_checkpoint(self, tx: AsyncConnection) -> str:
         """The newest signed checkpoint. Raises ``XinyiError(NOT_FOUND)`` while the log is empty."""
         return _known((await self._head(tx)).checkpoint)
@@ -110,8 +115,11 @@ class LedgerService:
         return _known(await repo.checkpoint(tx, head.log_id, tree_size))
 
     def read_checkpoint(self, token: str) -> Checkpoint:
-        """What a checkpoint of this ledger says. Raises ``InvalidCheckpoint``."""
-        return self._keys.read(token)
+        """What a stored checkpoint says. Raises ``XinyiError(UNAVAILABLE)`` when this ledger didn't sign it."""
+        try:
+            return self._keys.read(token)
+        except InvalidCheckpoint as error:
+            raise self._refuse(f"a stored checkpoint: {error}") from error
 
     async def inclusion(self, tx: AsyncConnection, leaf: bytes | int, tree_size: int | None = None) -> InclusionProof:
         """Proves the leaf with this hash, or at this index, in the tree of ``tree_size`` leaves (default: the newest).
@@ -143,7 +151,7 @@ class LedgerService:
         try:
             nodes: Mapping[Node, bytes] = await repo.nodes(tx, log_id, wanted)
         except LookupError as error:
-            raise self._refuse(log_id, str(error)) from error
+            raise self._refuse(str(error)) from error
         return [b64url(span_hash(span, nodes.__getitem__)) for span in spans]
 
     async def _head(self, tx: AsyncConnection) -> Head:
@@ -161,7 +169,7 @@ class LedgerService:
         frontier = Frontier.from_bytes(head.tree_size, head.frontier)
         if self._writing is None or self._writing is not _transaction(tx):
             if frontier.size < self._seen.size or (frontier.size == self._seen.size and frontier != self._seen):
-                raise self._refuse(head.log_id, "the ledger is shorter than it was")
+                raise self._refuse("the ledger is shorter than it was")
             self._seen = frontier
         return head, frontier
 
@@ -169,19 +177,19 @@ class LedgerService:
         """Lets a head pass that another worker wrote, and no other."""
         if head.checkpoint is None:
             if head.tree_size or not await repo.is_empty(tx):
-                raise self._refuse(head.log_id, "the ledger has entries, but its head has no checkpoint")
+                raise self._refuse("the ledger has entries, but its head has no checkpoint")
             return
         try:
             frontier = Frontier.from_bytes(head.tree_size, head.frontier)
             said = self._keys.read(head.checkpoint)
         except ValueError as error:
-            raise self._refuse(head.log_id, f"the ledger's head: {error}") from error
+            raise self._refuse(f"the ledger's head: {error}") from error
         if (said.log_id, said.tree_size, said.root_hash) != (head.log_id, frontier.size, b64url(frontier.root())):
-            raise self._refuse(head.log_id, "the ledger's head isn't the one that its checkpoint vouches for")
+            raise self._refuse("the ledger's head isn't the one that its checkpoint vouches for")
         self._trusted = head
 
-    def _refuse(self, log_id: str, reason: str) -> XinyiError:
-        _log.critical("ledger_refused", log_id=log_id, reason=reason)
+    def _refuse(self, reason: str) -> XinyiError:
+        _log.critical("ledger_refused", reason=reason)
         return XinyiError(Code.UNAVAILABLE, f"{reason}: run `xinyi ledger verify`")
 
 

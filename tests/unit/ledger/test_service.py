@@ -295,7 +295,10 @@ async def test_another_kind_of_token_signed_by_a_ledger_key_is_no_checkpoint(
         {"alg": "ES256", "typ": "at+jwt", "kid": key.kid}, b"{}", key.key, algorithms=["ES256"]
     )
     with pytest.raises(InvalidCheckpoint, match="its type isn't"):
+        CheckpointKeys(keys.public_jwks()).read(token)
+    with pytest.raises(XinyiError) as refused:
         ledger.read_checkpoint(token)
+    assert refused.value.code is Code.UNAVAILABLE
 
 
 @pytest.mark.parametrize("jwks", [{}, {"keys": []}, {"keys": [{"kty": "EC", "crv": "P-256"}]}, {"keys": [1]}])

@@ -1,0 +1,160 @@
+"""``xinyi ledger``: export the transparency log, and verify it without trusting whoever stores it."""
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ..ledger.checkpoint import CheckpointKeys, InvalidCheckpoint
+from ..ledger.diagnosis import Fault
+from ..ledger.export import export_lines
+from ..ledger.model import Checkpoint
+from ..ledger.verify import Progress as Advance
+from ..ledger.verify import Report, verify_database, verify_export
+from ..storage.keys import open_keys
+from ..wiring import Services
+from .context import current_settings, startup_errors, with_services
+
+_readable = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.group()
+def ledger() -> None:
+    """The transparency log of checks and consents."""
+
+
+@ledger.command()
+@click.option("--file", type=_readable, help="Verify this export; otherwise the database of this installation.")
+@click.option(
+    "--jwks", type=_readable, help="The ledger's public keys, from /v1/ledger/jwks; otherwise this installation's."
+)
+@click.option(
+    "--checkpoint",
+    "checkpoints",
+    type=_readable,
+    multiple=True,
+    help="A checkpoint or receipt that was kept elsewhere: it shows even a complete rewrite. May be repeated.",
+)
+def verify(file: Path | None, jwks: Path | None, checkpoints: tuple[Path, ...]) -> None:
+    """Verify the whole log: every entry, every signed checkpoint, and the tree that is stored for proofs.
+
+    Names the first entry (counted from 0) that was edited, deleted, reordered, inserted or truncated, and exits with
+    status 1. Entries erased by law are counted and no fault. Exits with status 2 when it can't verify at all.
+    """
+    keys = _keys(jwks)
+    known = [_checkpoint(path, keys) for path in checkpoints]
+    if file is None:
+        _verify_database(keys, known)
+        return
+    with file.open("rb") as lines, _progress(file.stat().st_size, of_bytes=True) as advance:
+        report = verify_export(lines, keys, known, advance)
+    _conclude(report, known)
+
+
+@with_services
+async def _verify_database(services: Services, keys: CheckpointKeys, known: Sequence[Checkpoint]) -> None:
+    async with services.database.read() as tx:
+        size = await services.ledger.size(tx)
+    with _progress(size) as advance:
+        async with services.database.read() as tx:
+            report = await verify_database(tx, keys, known, advance)
+    _conclude(report, known)
+
+
+@ledger.command()
+@click.argument("file", type=click.File("wb", lazy=True), default="-")
+@with_services
+async def export(services: Services, file: BinaryIO) -> None:
+    """Write the whole log to FILE (standard output unless given) as NDJSON, for `xinyi ledger verify --file`."""
+    async with services.database.read() as tx:
+        size = await services.ledger.size(tx)
+    with _progress(size) as advance:
+        async with services.database.read() as tx:
+            async for line in export_lines(tx):
+                file.write(line)
+                advance(line.startswith(b'{"type":"leaf"'))
+
+
+@ledger.command()
+@with_services
+async def checkpoint(services: Services) -> None:
+    """Print the newest signed checkpoint. Keep it elsewhere, and give it to `xinyi ledger verify --checkpoint`."""
+    async with services.database.read() as tx:
+        click.echo(await services.ledger.latest_checkpoint(tx))
+
+
+def _keys(jwks: Path | None) -> CheckpointKeys:
+    if jwks is None:
+        with startup_errors():
+            settings = current_settings()
+            return CheckpointKeys(open_keys(settings.keys_dir, create=settings.is_sandbox).ledger.public_jwks())
+    try:
+        return CheckpointKeys(msgspec.json.decode(jwks.read_bytes(), type=dict[str, Any]))
+    except ValueError as error:
+        raise click.BadParameter(f"{jwks}: {error}", param_hint="--jwks") from error
+
+
+def _checkpoint(path: Path, keys: CheckpointKeys) -> Checkpoint:
+    """Reads a checkpoint as it was signed, out of a receipt, or as ``/v1/ledger/checkpoints`` answers it."""
+    try:
+        text = path.read_text("utf-8").strip()
+        token = msgspec.json.decode(text)["data"]["checkpoint"] if text.startswith("{") else text.split("~")[-1]
+        return keys.read(token)
+    except (
+        InvalidCheckpoint,
+        UnicodeDecodeError,
+        msgspec.DecodeError,
+        LookupError,
+        TypeError,
+        AttributeError,
+    ) as error:
+        reason = str(error) if isinstance(error, InvalidCheckpoint) else "it holds no checkpoint"
+        raise click.BadParameter(f"{path}: {reason}", param_hint="--checkpoint") from error
+
+
+@contextmanager
+def _progress(total: int, *, of_bytes: bool = False) -> Generator[Advance]:
+    """A progress bar on a terminal, and nothing elsewhere."""
+    console = Console(stderr=True)
+    count = DownloadColumn() if of_bytes else MofNCompleteColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), count, TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("ledger", total=total)
+        yield lambda more: progress.advance(task, more)
+
+
+def _conclude(report: Report, known: Sequence[Checkpoint]) -> None:
+    """Prints the report and ends the command with the status that it deserves."""
+    console = Console(soft_wrap=True, highlight=False)
+
+    def say(label: str, text: object) -> None:
+        console.print(f"  [dim]{label:<12}[/] {text}")
+
+    fault = report.fault
+    if fault is None:
+        console.print("[green]✓[/] 账本完整 / The ledger is sound")
+    else:
+        console.print("[red]✗[/] 账本有误 / The ledger isn't sound")
+    say("log", report.log_id or "none")
+    say("entries", report.entries if fault is None else f"{report.entries} before the fault")
+    say("checkpoints", report.checkpoints)
+    say("root", report.root)
+    for checkpoint in known:
+        moment = datetime.fromtimestamp(checkpoint.iat, UTC)
+        say("held against", f"the checkpoint of {checkpoint.tree_size} entries, {moment:%Y-%m-%d %H:%M} UTC")
+    if fault is not None:
+        click.echo(f"ledger: {fault.kind.value}{_where(fault)}: {fault.detail}")
+        raise SystemExit(1)
+    click.echo(f"ledger: {report.entries} entries verified, {report.erased} erased, {report.checkpoints} checkpoints")
+
+
+def _where(fault: Fault) -> str:
+    if fault.first is None:
+        return ""
+    return f" entry {fault.first}" if fault.first == fault.last else f" entries {fault.first} to {fault.last}"

@@ -1,0 +1,152 @@
+"""``xinyi ledger`` as an auditor types it."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.support.clock import ManualClock
+from tests.support.ledger import Log, entry
+from xinyi.cli.ledger import ledger
+from xinyi.settings import Settings
+from xinyi.storage.keys import open_keys
+from xinyi.wiring import Services
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XINYI_DATA_DIR", str(tmp_path / "var"))
+    return lambda *arguments: CliRunner().invoke(ledger, arguments)
+
+
+@pytest.fixture
+def receipts(run: Run, tmp_path: Path) -> list[str]:
+    """The receipts of a log with five entries in three batches, of which one was erased."""
+
+    async def fill() -> list[str]:
+        services = Services.build(Settings(data_dir=tmp_path / "var"), ManualClock())
+        async with services.opened():
+            log = Log(services.database, services.ledger, ManualClock())
+            receipts = await log.append(3, 1)
+            await log.erase(entry(2).id)
+            return receipts
+
+    return asyncio.run(fill())
+
+
+def tamper(tmp_path: Path, statement: str) -> None:
+    async def work() -> None:
+        services = Services.build(Settings(data_dir=tmp_path / "var"))
+        async with services.opened():
+            await Log(services.database, services.ledger, ManualClock()).sql(statement)
+
+    asyncio.run(work())
+
+
+def jwks(tmp_path: Path) -> str:
+    path = tmp_path / "jwks.json"
+    keys = open_keys(tmp_path / "var" / "keys", create=False).ledger.public_jwks()
+    path.write_bytes(msgspec.json.encode(keys))
+    return str(path)
+
+
+def test_a_sound_log_ends_with_status_0_and_its_numbers(run: Run, receipts: list[str]) -> None:
+    result = run("verify")
+    assert result.exit_code == 0, result.output
+    assert "账本完整 / The ledger is sound" in result.output
+    assert result.output.endswith("ledger: 5 entries verified, 1 erased, 3 checkpoints\n")
+
+
+def test_an_installation_without_entries_is_sound(run: Run) -> None:
+    result = run("verify")
+    assert result.exit_code == 0, result.output
+    assert result.output.endswith("ledger: 0 entries verified, 0 erased, 0 checkpoints\n")
+
+
+def test_a_fault_ends_with_status_1_and_names_the_entry(run: Run, receipts: list[str], tmp_path: Path) -> None:
+    tamper(tmp_path, "UPDATE ledger_entries SET body = x'00' WHERE leaf_index = 1")
+    result = run("verify")
+    assert result.exit_code == 1
+    assert "账本有误 / The ledger isn't sound" in result.output
+    assert "ledger: edited entry 1: " in result.output
+
+
+def test_damage_that_concerns_no_entry_names_none(run: Run, receipts: list[str], tmp_path: Path) -> None:
+    tamper(tmp_path, "DELETE FROM ledger_head")
+    result = run("verify")
+    assert result.exit_code == 1
+    assert "ledger: damaged: " in result.output
+
+
+def test_an_export_verifies_elsewhere_with_the_published_keys(run: Run, receipts: list[str], tmp_path: Path) -> None:
+    assert run("export", "log.ndjson").exit_code == 0
+    keys = jwks(tmp_path)
+    (tmp_path / "var").rename(tmp_path / "gone")
+    result = run("verify", "--file", "log.ndjson", "--jwks", keys)
+    assert result.exit_code == 0, result.output
+    assert not (tmp_path / "var").exists()
+
+    lines = (tmp_path / "log.ndjson").read_bytes().splitlines(keepends=True)
+    (tmp_path / "log.ndjson").write_bytes(b"".join(line for line in lines if b'"leaf_index":1' not in line))
+    result = run("verify", "--file", "log.ndjson", "--jwks", keys)
+    assert result.exit_code == 1
+    assert "ledger: deleted entry 1: " in result.output
+
+
+def test_an_export_goes_to_standard_output(run: Run, receipts: list[str]) -> None:
+    lines = [json.loads(line) for line in run("export").output.splitlines()]
+    assert [line["type"] for line in lines] == [
+        "log", "leaf", "leaf", "leaf", "checkpoint", "leaf", "checkpoint", "leaf", "checkpoint",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ["checkpoint", "receipt", "answer"])
+def test_a_kept_checkpoint_is_read_in_each_form_in_which_it_is_given(
+    run: Run, receipts: list[str], tmp_path: Path, form: str
+) -> None:
+    token = run("checkpoint").output.strip()
+    text = {
+        "checkpoint": token + "\n",
+        "receipt": receipts[3],
+        "answer": json.dumps({"data": {"checkpoint": token}}),
+    }[form]
+    Path("kept").write_text(text)
+    result = run("verify", "--checkpoint", "kept")
+    assert result.exit_code == 0, result.output
+    assert "held against" in result.output
+
+    # The whole database is gone, and someone began anew with the same keys.
+    for file in (tmp_path / "var").glob("xinyi.sqlite3*"):
+        file.unlink()
+    result = run("verify", "--checkpoint", "kept")
+    assert result.exit_code == 1
+    assert "ledger: truncated entries 0 to" in result.output
+
+
+@pytest.mark.parametrize("text", ["", "a.b.c", "{}", '{"data":1}', "{", "\udcff"])
+def test_a_file_without_a_checkpoint_is_refused_with_status_2(run: Run, receipts: list[str], text: str) -> None:
+    Path("kept").write_text(text, "utf-8", "surrogateescape")
+    result = run("verify", "--checkpoint", "kept")
+    assert result.exit_code == 2
+    assert "--checkpoint" in result.output
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"keys":[]}'])
+def test_a_file_without_keys_is_refused_with_status_2(run: Run, text: str) -> None:
+    Path("keys").write_text(text)
+    result = run("verify", "--jwks", "keys")
+    assert result.exit_code == 2
+    assert "--jwks" in result.output
+
+
+def test_an_empty_log_has_no_checkpoint_to_print(run: Run) -> None:
+    result = run("checkpoint")
+    assert result.exit_code == 1
+    assert "Not found" in result.output
