@@ -1,12 +1,16 @@
 """The browser ends with this folder's last test, so that async tests elsewhere find a free event loop."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Protocol
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from tests.support.browser import DESKTOP, new_context, running_chromium
+from tests.browser.installation import Installation, running_installation
+from tests.support.browser import BUILD, DESKTOP, new_context, running_chromium
+
+ARTIFACTS = BUILD / "screenshots"
 
 
 class OpenPage(Protocol):
@@ -32,3 +36,22 @@ def open_page(chromium: Browser) -> Iterator[OpenPage]:
     yield open_page
     for context in contexts:
         context.close()
+
+
+@pytest.fixture(scope="package")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    with running_installation(tmp_path_factory.mktemp("installation")) as running:
+        yield running
+
+
+@pytest.fixture
+def picture() -> Callable[[Page, str], Path]:
+    """Keeps a picture of the whole page among the test artifacts (``.build/screenshots``)."""
+
+    def picture(page: Page, name: str) -> Path:
+        path = ARTIFACTS / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=path, full_page=True)
+        return path
+
+    return picture

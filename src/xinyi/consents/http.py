@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Annotated
 
 from litestar import Controller, delete, get
+from litestar.di import NamedDependency
 from litestar.params import PathParameter
 from msgspec import Meta, Struct
 
@@ -91,9 +92,9 @@ class ConsentController(Controller):
     )
     async def get_consent(
         self,
-        principal: Principal,
-        consents: ConsentService,
-        clock: Clock,
+        principal: NamedDependency[Principal],
+        consents: NamedDependency[ConsentService],
+        clock: NamedDependency[Clock],
         consent_id: ConsentId,
     ) -> Envelope[ConsentView]:
         """The state of one of the partner's own consents, computed at this moment; another's is `not_found`."""
@@ -109,9 +110,9 @@ class ConsentController(Controller):
     )
     async def give_up(
         self,
-        principal: Principal,
-        consents: ConsentService,
-        clock: Clock,
+        principal: NamedDependency[Principal],
+        consents: NamedDependency[ConsentService],
+        clock: NamedDependency[Clock],
         consent_id: ConsentId,
     ) -> Envelope[ConsentView]:
         """Ends one of the partner's own consents at once. Doing it again changes nothing and answers the same."""

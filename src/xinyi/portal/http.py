@@ -7,8 +7,8 @@ The caller is the portal's session cookie; what changes something also needs the
 from typing import Annotated, Any, Final
 
 from litestar import Controller, Request, delete, get, post
-from litestar.di import Provide
-from litestar.params import HeaderParameter, PathParameter
+from litestar.di import NamedDependency, Provide
+from litestar.params import HeaderParameter, JSONBody, PathParameter
 from msgspec import Meta, Struct
 
 from ..consents.model import Party
@@ -58,12 +58,14 @@ class RecordRef(Struct, frozen=True, forbid_unknown_fields=True):
     record_id: Annotated[str, _NAME, Meta(description="The record's id.", examples=["rec_01kb0x4m9v5w8q2r7s3t6y1zab"])]
 
 
-async def signed_in(request: Request[Any, Any, Any], sessions: Sessions) -> SubjectSession:
+async def signed_in(request: Request[Any, Any, Any], sessions: NamedDependency[Sessions]) -> SubjectSession:
     """The dependency ``session``. Raises ``XinyiError(SESSION_REQUIRED)``."""
     return await sessions.require(request)
 
 
-async def acting(request: Request[Any, Any, Any], sessions: Sessions, csrf_token: CsrfToken = None) -> SubjectSession:
+async def acting(
+    request: Request[Any, Any, Any], sessions: NamedDependency[Sessions], csrf_token: CsrfToken = None
+) -> SubjectSession:
     """The dependency ``actor``, for what changes something. Raises ``XinyiError``: SESSION_REQUIRED or CSRF."""
     session = await sessions.require(request)
     sessions.check_csrf(session, CSRF_PURPOSE, csrf_token)
@@ -84,14 +86,16 @@ class MeController(Controller):
     security = [{"session": []}]  # noqa: RUF012
 
     @get("/session", operation_id="getMySession", summary="Who is signed in", responses=problems(*_READ))
-    async def me(self, session: SubjectSession, sessions: Sessions) -> Envelope[Me]:
+    async def me(self, session: NamedDependency[SubjectSession], sessions: NamedDependency[Sessions]) -> Envelope[Me]:
         """Who is signed in at this browser, and the token that its changing requests must carry."""
         return Envelope(
             Me(session.display_name, SubjectKind(session.kind), sessions.csrf(session, CSRF_PURPOSE)),
         )
 
     @get("/consents", operation_id="listMyConsents", summary="My consents", responses=problems(*_READ))
-    async def consents_of_mine(self, session: SubjectSession, portal: PortalService) -> Envelope[list[MyConsent]]:
+    async def consents_of_mine(
+        self, session: NamedDependency[SubjectSession], portal: NamedDependency[PortalService]
+    ) -> Envelope[list[MyConsent]]:
         """Every consent that the subject gave or refused, newest first, with its state at this moment."""
         return Envelope(await portal.consents(session.subject_id))
 
@@ -103,7 +107,11 @@ class MeController(Controller):
         responses=problems(*_CHANGE, Code.WRONG_STATE),
     )
     async def revoke(
-        self, consent_id: ConsentId, actor: SubjectSession, consents: ConsentService, portal: PortalService
+        self,
+        consent_id: ConsentId,
+        actor: NamedDependency[SubjectSession],
+        consents: NamedDependency[ConsentService],
+        portal: NamedDependency[PortalService],
     ) -> Envelope[MyConsent]:
         """Ends the consent at once, tokens included. Doing it again changes nothing and answers the same."""
         consent = await consents.withdraw(consent_id, Party.SUBJECT, actor.subject_id)
@@ -117,7 +125,11 @@ class MeController(Controller):
         responses=problems(*_CHANGE, Code.WRONG_STATE),
     )
     async def pause(
-        self, consent_id: ConsentId, actor: SubjectSession, consents: ConsentService, portal: PortalService
+        self,
+        consent_id: ConsentId,
+        actor: NamedDependency[SubjectSession],
+        consents: NamedDependency[ConsentService],
+        portal: NamedDependency[PortalService],
     ) -> Envelope[MyConsent]:
         """Checks under the consent are refused until the subject resumes it."""
         return Envelope(await portal.consent(await consents.pause(consent_id, actor.subject_id)))
@@ -130,19 +142,28 @@ class MeController(Controller):
         responses=problems(*_CHANGE, Code.WRONG_STATE),
     )
     async def resume(
-        self, consent_id: ConsentId, actor: SubjectSession, consents: ConsentService, portal: PortalService
+        self,
+        consent_id: ConsentId,
+        actor: NamedDependency[SubjectSession],
+        consents: NamedDependency[ConsentService],
+        portal: NamedDependency[PortalService],
     ) -> Envelope[MyConsent]:
         """Undoes a pause; the consent ends when it would have ended."""
         return Envelope(await portal.consent(await consents.resume(consent_id, actor.subject_id)))
 
     @get("/records", operation_id="listMyRecords", summary="My records", responses=problems(*_READ))
-    async def records_of_mine(self, session: SubjectSession, portal: PortalService) -> Envelope[list[MyRecord]]:
+    async def records_of_mine(
+        self, session: NamedDependency[SubjectSession], portal: NamedDependency[PortalService]
+    ) -> Envelope[list[MyRecord]]:
         """Everything that is recorded about the subject, with its source, newest observation first."""
         return Envelope(await portal.records(session.subject_id))
 
     @get("/withholdings", operation_id="listMyWithholdings", summary="What I withhold", responses=problems(*_READ))
     async def withholdings(
-        self, session: SubjectSession, database: Database, records: RecordService
+        self,
+        session: NamedDependency[SubjectSession],
+        database: NamedDependency[Database],
+        records: NamedDependency[RecordService],
     ) -> Envelope[list[WithholdingBody]]:
         """The record types that the subject keeps from scenarios."""
         async with database.read() as tx:
@@ -158,11 +179,11 @@ class MeController(Controller):
     )
     async def withhold(
         self,
-        data: WithholdingBody,
-        actor: SubjectSession,
-        database: Database,
-        records: RecordService,
-        scenarios: Registry,
+        data: JSONBody[WithholdingBody],
+        actor: NamedDependency[SubjectSession],
+        database: NamedDependency[Database],
+        records: NamedDependency[RecordService],
+        scenarios: NamedDependency[Registry],
     ) -> Envelope[WithholdingBody]:
         """From now on records of this type look absent to this scenario, whether or not there are any."""
         scenario = scenarios.get(data.scenario)
@@ -181,9 +202,9 @@ class MeController(Controller):
         self,
         scenario: Annotated[str, PathParameter(max_length=64, description="The scenario's id.")],
         record_type: Annotated[str, PathParameter(max_length=64, description="The record type's code.")],
-        actor: SubjectSession,
-        database: Database,
-        records: RecordService,
+        actor: NamedDependency[SubjectSession],
+        database: NamedDependency[Database],
+        records: NamedDependency[RecordService],
     ) -> None:
         """Records of this type count for this scenario again. Without a withholding nothing changes."""
         async with database.transaction() as tx:
@@ -197,7 +218,11 @@ class MeController(Controller):
         responses=problems(*_CHANGE, Code.WRONG_STATE, *_BODY),
     )
     async def suppress(
-        self, data: RecordRef, actor: SubjectSession, database: Database, records: RecordService
+        self,
+        data: JSONBody[RecordRef],
+        actor: NamedDependency[SubjectSession],
+        database: NamedDependency[Database],
+        records: NamedDependency[RecordService],
     ) -> None:
         """The record counts for no scenario, as if there were none, until the subject takes it back."""
         async with database.transaction() as tx:
@@ -211,7 +236,11 @@ class MeController(Controller):
         responses=problems(*_CHANGE),
     )
     async def unsuppress(
-        self, record_id: RecordId, actor: SubjectSession, database: Database, records: RecordService
+        self,
+        record_id: RecordId,
+        actor: NamedDependency[SubjectSession],
+        database: NamedDependency[Database],
+        records: NamedDependency[RecordService],
     ) -> None:
         """Undoes a suppression."""
         async with database.transaction() as tx:
@@ -224,7 +253,13 @@ class MeController(Controller):
         summary="Contest a record",
         responses=problems(*_CHANGE, *_BODY),
     )
-    async def dispute(self, data: RecordRef, actor: SubjectSession, database: Database, records: RecordService) -> None:
+    async def dispute(
+        self,
+        data: JSONBody[RecordRef],
+        actor: NamedDependency[SubjectSession],
+        database: NamedDependency[Database],
+        records: NamedDependency[RecordService],
+    ) -> None:
         """The record stops to count at once; nothing outside shows that it was contested."""
         async with database.transaction() as tx:
             await records.dispute(tx, actor.subject_id, data.record_id)

@@ -3,6 +3,8 @@
 from typing import Any
 
 from litestar import Controller, Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 from litestar.response import Redirect
 
 from ..consents.model import Party
@@ -26,7 +28,10 @@ class PortalPages(Controller):
 
     @get()
     async def me(
-        self, request: Request[Any, Any, Any], sessions: Sessions, portal: PortalService
+        self,
+        request: Request[Any, Any, Any],
+        sessions: NamedDependency[Sessions],
+        portal: NamedDependency[PortalService],
     ) -> Response[str] | Redirect:
         """My consents."""
         session = await sessions.require(request)
@@ -46,10 +51,10 @@ class PortalPages(Controller):
     async def change(
         self,
         request: Request[Any, Any, Any],
-        consent_id: str,
-        change: str,
-        sessions: Sessions,
-        consents: ConsentService,
+        consent_id: FromPath[str],
+        change: FromPath[str],
+        sessions: NamedDependency[Sessions],
+        consents: NamedDependency[ConsentService],
     ) -> Redirect:
         """A button of a consent: ``withdraw``, ``pause`` or ``resume``."""
         session = await sessions.require(request)
@@ -66,7 +71,7 @@ class PortalPages(Controller):
         return Redirect(ME, status_code=303)
 
     @post("/sign-out")
-    async def sign_out(self, request: Request[Any, Any, Any], sessions: Sessions) -> Redirect:
+    async def sign_out(self, request: Request[Any, Any, Any], sessions: NamedDependency[Sessions]) -> Redirect:
         """Ends the session at once."""
         session = await sessions.require(request)
         sessions.check_csrf(session, CSRF_PURPOSE, await _token(request))

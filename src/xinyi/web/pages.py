@@ -20,6 +20,7 @@ from jinja2 import Environment, FileSystemLoader, PrefixLoader, StrictUndefined,
 from jinja2.runtime import Context
 from litestar import MediaType, Request, Response, get
 from litestar.datastructures import Cookie
+from litestar.params import FromPath
 from litestar.response import Redirect
 from markupsafe import Markup, escape
 
@@ -115,7 +116,7 @@ def outcome_page(
 
 
 @get("/assets/{name:str}", include_in_schema=False, sync_to_thread=False)
-def asset(request: Request[Any, Any, Any], name: str) -> Response[bytes]:
+def asset(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[bytes]:
     """A stylesheet or picture of the pages, cacheable for ever under the address that :func:`asset_url` gives."""
     if name not in _ASSETS:
         raise XinyiError(Code.NOT_FOUND)
