@@ -7,6 +7,7 @@ import click
 from .. import __version__
 from .clients import clients
 from .keys import keys
+from .ledger import ledger
 from .openapi import openapi
 from .partners import partners
 from .records import records
@@ -28,5 +29,5 @@ def main(context: click.Context, config: Path | None) -> None:
     context.obj = config
 
 
-for command in (clients, keys, openapi, partners, records, sandbox, serve, sources):
+for command in (clients, keys, ledger, openapi, partners, records, sandbox, serve, sources):
     main.add_command(command)
