@@ -68,7 +68,11 @@ def running_installation(folder: Path) -> Iterator[Installation]:
         for name in (BANK, HOSTILE):
             key = ECKey.generate_key("P-256")
             client_id = server.call(_register, folder, server.url, name, key, site.url)
-            sdk = Xinyi(base_url=server.url, client_id=client_id, private_key=key.as_dict(private=True))
+            sdk = Xinyi(
+                base_url=server.url,
+                client_id=client_id,
+                private_key={**key.as_dict(private=True), "kid": key.thumbprint()},
+            )
             programs.append(Partner(sdk, site, arrivals))
         yield Installation(server, folder, *programs)
         for partner in programs:
@@ -85,7 +89,7 @@ async def _register(folder: Path, issuer: str, name: Text, key: ECKey, site: str
             tx,
             partner.id,
             "site",
-            {"keys": [key.as_dict(private=False)]},
+            {"keys": [{**key.as_dict(private=False), "kid": key.thumbprint()}]},
             redirect_uris=[f"{site}/callback"],
             scenarios=dict.fromkeys(SCENARIOS),
         )
