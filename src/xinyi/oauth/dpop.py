@@ -51,15 +51,15 @@ class ProofVerifier:
             wanted = b64url(hashlib.sha256(access_token.encode()).digest())
             if not hmac.compare_digest(proof.text("ath").encode(), wanted.encode()):
                 raise JwtProblem("ath is not the access token's hash")
-        thumbprint, key = self._key(proof)
-        if jkt is not None and thumbprint != jkt:
+        made_by, key = self._key(proof)
+        if jkt is not None and made_by != jkt:
             raise JwtProblem("the proof is by another key than the one the token is bound to")
         if not proof.is_signed_by(key):
             raise JwtProblem("the signature is not by the key in the header")
-        digest = b64url(hashlib.sha256(f"{thumbprint}\0{proof.claims['jti']}".encode()).digest())
+        digest = b64url(hashlib.sha256(f"{made_by}\0{proof.claims['jti']}".encode()).digest())
         if not await self._cache.add(f"dpop:{digest}", _REMEMBER):
             raise JwtProblem("its jti was used before")
-        return thumbprint
+        return made_by
 
     def _check(self, proof: UnverifiedJwt, method: str, path: str) -> None:
         if proof.header.get("typ") != "dpop+jwt":
@@ -88,21 +88,21 @@ class ProofVerifier:
         if _PRIVATE & jwk.keys():
             raise JwtProblem("the header's jwk is a private key: never send it, and use a new one from now on")
         try:
-            thumbprint = _thumbprint(jwk)
-            key = self._keys.get(thumbprint)
+            jkt = thumbprint(jwk)
+            key = self._keys.get(jkt)
             if key is None:
                 key = public_key(jwk)
         except NotAKey as problem:
             raise JwtProblem(f"the header's jwk: {problem}") from None
-        self._keys[thumbprint] = key
-        self._keys.move_to_end(thumbprint)
+        self._keys[jkt] = key
+        self._keys.move_to_end(jkt)
         if len(self._keys) > _KEYS_HELD:
             self._keys.popitem(last=False)
-        return thumbprint, key
+        return jkt, key
 
 
-def _thumbprint(jwk: dict[str, Any]) -> str:
-    """RFC 7638."""
+def thumbprint(jwk: dict[str, Any]) -> str:
+    """The JWK Thumbprint (RFC 7638 §3) of a public key. Raises :class:`NotAKey` when a member is missing."""
     members = {name: jwk.get(name) for name in _THUMBPRINT[jwk["kty"]]}
     if not all(isinstance(value, str) for value in members.values()):
         raise NotAKey("a member is missing")

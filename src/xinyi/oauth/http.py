@@ -15,7 +15,7 @@ from . import metadata
 from .access_token import TokenAnswer
 from .client_auth import ASSERTION_TYPE
 from .errors import ErrorBody, ErrorCode, OAuthError, on_http_exception, on_oauth_error, on_xinyi_error
-from .forms import FORM_TYPE, read_form
+from .forms import FORM_TYPE, MAX_BODY, read_form
 from .par import ARRIVE_WITHIN
 from .service import OAuthService
 
@@ -148,6 +148,7 @@ class OAuthController(Controller):
         summary="Push an authorization request",
         operation_id="pushAuthorizationRequest",
         operation_class=_PushOperation,
+        request_max_body_size=MAX_BODY,
         responses=_ERRORS,
         security=[{}],
         status_code=HTTPStatus.CREATED,
@@ -167,6 +168,7 @@ class OAuthController(Controller):
         summary="Get an access token",
         operation_id="getToken",
         operation_class=_TokenOperation,
+        request_max_body_size=MAX_BODY,
         responses=_ERRORS,
         security=[{}],
         status_code=HTTPStatus.OK,

@@ -42,7 +42,7 @@ class AuthMiddleware:
         proofs = [value.decode("latin-1") for name, value in scope["headers"] if name == b"dpop"]
         try:
             await self._oauth.proofs.verify(
-                proofs, scope["method"], _path(scope), access_token=token, jkt=principal.jkt
+                proofs, scope["state"]["method"], _path(scope), access_token=token, jkt=principal.jkt
             )
         except JwtProblem as problem:
             raise XinyiError(Code.INVALID_DPOP_PROOF, str(problem), source="DPoP") from None

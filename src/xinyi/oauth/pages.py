@@ -15,7 +15,7 @@ from ..web.pages import SIGN_IN, error_page, language_of, on_page_error
 from ..web.session import SubjectSession
 from .authorize import answer_url, denied, form_fields, origin, redirect
 from .errors import ErrorCode, OAuthError
-from .forms import read_form, read_query, required
+from .forms import MAX_BODY, read_form, read_query, required
 from .metadata import AUTHORIZE
 from .par import PushedRequest
 from .service import OAuthService
@@ -91,7 +91,7 @@ class AuthorizeController(Controller):
             form_targets=[origin(pushed.redirect_uri)],
         )
 
-    @post(AUTHORIZE, status_code=HTTPStatus.OK)
+    @post(AUTHORIZE, status_code=HTTPStatus.OK, request_max_body_size=MAX_BODY)
     async def decide(
         self, request: Request[Any, Any, Any], oauth: OAuthService, consents: ConsentService
     ) -> Response[Any]:
@@ -191,7 +191,7 @@ class SignInController(Controller):
 class SandboxSignInController(SignInController):
     """Signing in as a persona. The application routes it in the sandbox alone."""
 
-    @post(status_code=HTTPStatus.OK)
+    @post(status_code=HTTPStatus.OK, request_max_body_size=MAX_BODY)
     async def enter(self, request: Request[Any, Any, Any], oauth: OAuthService) -> Response[Any]:
         """Signs in and goes on to where the page was asked for. A session that was there is over."""
         assert isinstance(oauth.sign_in, SandboxSignIn), "routed in the sandbox alone"
