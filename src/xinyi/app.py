@@ -93,6 +93,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Litestar:
         request_max_body_size=settings.body_limit,
         lifespan=[lifespan],
         openapi_config=None,
+        logging_config=None,  # telemetry.logs alone decides what is written
     )
     app.asgi_handler = ExchangeMiddleware(app.asgi_handler, secure=settings.issuer.startswith("https:"))
     return app

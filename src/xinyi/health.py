@@ -6,8 +6,10 @@ from litestar import get
 from msgspec import Struct
 from sqlalchemy import text
 
+from .kernel.errors import Code
 from .storage.database import Database
 from .web.envelope import Envelope
+from .web.problem import problems
 
 
 class Health(Struct, frozen=True):
@@ -22,7 +24,13 @@ async def live() -> Envelope[Health]:
     return Envelope(Health())
 
 
-@get("/health/ready", tags=["Operation"], operation_id="getReadiness", summary="Whether requests can be answered")
+@get(
+    "/health/ready",
+    tags=["Operation"],
+    operation_id="getReadiness",
+    summary="Whether requests can be answered",
+    responses=problems(Code.UNAVAILABLE),
+)
 async def ready(database: Database) -> Envelope[Health]:
     """Answers once the database can be reached; otherwise 503 with `unavailable`."""
     async with database.read() as tx:

@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Annotated, Any, Final
+from uuid import UUID
 
 import msgspec
 from litestar import Request, Response
-from litestar.enums import HttpMethod
+from litestar.enums import HttpMethod, ParamType
 from litestar.exceptions import (
     ClientException,
     HTTPException,
@@ -19,11 +20,14 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
 from litestar.utils import normalize_path
 from msgspec import UNSET, Meta, Struct, UnsetType
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ..kernel.errors import DEFINITIONS, Code, XinyiError
 from ..telemetry.logs import log_unforeseen
 
 PROBLEM_JSON: Final = "application/problem+json"
+_RETRY_AFTER: Final = 1
 EXAMPLE_INSTANCE: Final = "urn:uuid:6ba7b814-9dad-41d1-80b4-00c04fd430c8"
 
 
@@ -60,7 +64,9 @@ def problem_of(error: XinyiError, instance: str) -> Problem:
 
 def respond(request: Request[Any, Any, Any], error: XinyiError) -> Response[Any]:
     """The response that tells ``error``."""
-    problem = problem_of(error, error.instance or f"urn:uuid:{request.scope['state']['interaction_id']}")
+    problem = problem_of(
+        error, error.instance or f"urn:uuid:{request.scope['state'].get('interaction_id', UUID(int=0))}"
+    )
     headers = {}
     if error.retry_after is not None:
         headers["retry-after"] = str(error.retry_after)
@@ -107,12 +113,7 @@ def _translate(error: HTTPException) -> XinyiError:
         case NotFoundException():
             return XinyiError(Code.NOT_FOUND)
         case ValidationException():
-            first = next(iter(error.extra or ()), None)
-            if not isinstance(first, dict):
-                return XinyiError(Code.MALFORMED, error.detail)
-            if first.get("key") == "data":
-                return XinyiError(Code.MALFORMED, "a JSON body is required")
-            return XinyiError(Code.INVALID, first.get("message"), source=first.get("key"))
+            return _invalid(error)
         case _ if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             return XinyiError(Code.BODY_TOO_LARGE)
         case _ if error.status_code == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
@@ -123,9 +124,28 @@ def _translate(error: HTTPException) -> XinyiError:
             return XinyiError(Code.INTERNAL)
 
 
+def _invalid(error: ValidationException) -> XinyiError:
+    """A parameter that isn't as it should be. In a path it names nothing."""
+    first = next(iter(error.extra or ()), None)
+    if not isinstance(first, dict):
+        return XinyiError(Code.MALFORMED)
+    name = str(first.get("key"))
+    match first.get("source"):
+        case ParamType.PATH:
+            return XinyiError(Code.NOT_FOUND)
+        case ParamType.HEADER:
+            return XinyiError(Code.INVALID, first.get("message"), source=name.replace("_", "-"))
+        case _ if name == "data":
+            return XinyiError(Code.MALFORMED, "a JSON body is required")
+        case _:
+            return XinyiError(Code.INVALID, first.get("message"), source=name)
+
+
 def on_any_exception(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-    """What nobody foresaw is told as ``internal``."""
+    """What nobody foresaw is told as ``internal``; a database that can't be reached, as ``unavailable``."""
     log_unforeseen(error)
+    if isinstance(error, OperationalError | InterfaceError | PoolTimeout):
+        return respond(request, XinyiError(Code.UNAVAILABLE, retry_after=_RETRY_AFTER))
     return respond(request, XinyiError(Code.INTERNAL))
 
 
