@@ -1,4 +1,4 @@
-"""What every test shares, the product's and the SDK's."""
+"""What every test shares."""
 
 import os
 from collections.abc import Iterator

@@ -29,7 +29,6 @@ class Counts:
 
 
 def kind_of(nodeid: str) -> str:
-    """``tests/unit/kernel/test_ids.py::…`` is ``unit``; ``sdk/tests/…`` is ``sdk``."""
-    top, *rest = Path(nodeid.partition("::")[0]).parts
-    folder = rest[0] if top == "tests" and len(rest) > 1 else top
+    """``tests/unit/kernel/test_ids.py::…`` is ``unit``."""
+    folder = Path(nodeid.partition("::")[0]).parts[1]
     return FOLDERS.get(folder, folder)

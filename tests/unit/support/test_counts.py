@@ -11,7 +11,7 @@ from tests.support.counts import kind_of
         ("tests/unit/kernel/test_ids.py::test_order", "unit"),
         ("tests/flows/test_withdrawal.py::test_it[a/b]", "flow"),
         ("tests/docs/test_readme.py::test_it", "docs"),
-        ("sdk/tests/test_client.py::test_it", "sdk"),
+        ("tests/sdk/test_client.py::test_it", "sdk"),
     ],
 )
 def test_the_top_folder_is_the_kind(nodeid: str, kind: str) -> None:
