@@ -51,7 +51,13 @@ def picture() -> Callable[[Page, str], Path]:
     def picture(page: Page, name: str) -> Path:
         path = ARTIFACTS / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=path, full_page=True)
+        size = page.viewport_size
+        assert size is not None
+        # A window as high as the page, so that what sticks to its lower edge stands where it belongs.
+        height = page.evaluate("document.documentElement.scrollHeight")
+        page.set_viewport_size({"width": size["width"], "height": max(height, size["height"])})
+        page.screenshot(path=path)
+        page.set_viewport_size(size)
         return path
 
     return picture

@@ -25,6 +25,7 @@ PORTAL: Final = "/me"
 
 _NOT_TO_DECIDE: Final = frozenset({Code.NOT_ENTITLED, Code.WRONG_STATE, Code.NOT_FOUND, Code.PARTNER_SUSPENDED})
 
+_OVER: Final = Text("请求已失效", "This request is over")
 _START_AGAIN: Final = Text(
     "这次请求已失效、已处理，或是在另一个浏览器中打开的。请回到发起请求的机构页面，重新开始。",
     "This request is out of date, was decided already, or was opened in another browser. "
@@ -34,7 +35,7 @@ _START_AGAIN: Final = Text(
 
 def _on_oauth_error(request: Request[Any, Any, Any], error: OAuthError) -> Response[Any]:
     """What can't be sent back, since it isn't proven where to."""
-    return error_page(request, XinyiError(Code.MALFORMED, error.description), note=_START_AGAIN)
+    return error_page(request, XinyiError(Code.MALFORMED, error.description), title=_OVER, note=_START_AGAIN)
 
 
 class AuthorizeController(Controller):

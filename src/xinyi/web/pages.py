@@ -96,13 +96,15 @@ def on_page_error(request: Request[Any, Any, Any], error: XinyiError) -> Respons
     return error_page(request, error)
 
 
-def error_page(request: Request[Any, Any, Any], error: XinyiError, *, note: Text | None = None) -> Response[str]:
+def error_page(
+    request: Request[Any, Any, Any], error: XinyiError, *, title: Text | None = None, note: Text | None = None
+) -> Response[str]:
     """A page that says what went wrong, what the person can do (``note``), and the number to quote to support."""
     return page(
         request,
         "web/error.html",
         status=error.definition.status,
-        title=error.definition.title,
+        title=title or error.definition.title,
         note=note or _NOTES.get(error.code, _NOTES[Code.INTERNAL]),
         interaction_id=request.scope["state"].get("interaction_id"),
     )
