@@ -71,6 +71,7 @@ async def test_a_fresh_consents_own_token_is_used_for_its_check(client: Any, pla
     platform.time.seconds += 300
     await result(client.checks.create(scenario=consent.scenario.id, consent_id=consent.id, reference="A-2"))
     assert platform.paths().count("/oauth2/token") == 2
+    assert platform.paths().count("/v1/checks") == 2, "a token that is over isn't sent"
 
 
 async def test_a_consents_dead_token_gives_way_to_the_clients(client: Any, platform: Platform) -> None:

@@ -11,11 +11,12 @@ import pytest
 
 import xinyi_sdk
 from tests.sdk.conftest import MakeClient, result
-from tests.sdk.platform import CONSENT, ISSUER, NOW, Platform, answering, dropping, http_date
+from tests.sdk.platform import CLIENT, CONSENT, ISSUER, NOW, Platform, answering, dropping, http_date
 from xinyi_sdk._flow import Flow
+from xinyi_sdk._keys import SigningKey
 from xinyi_sdk._retry import http_date as parse_http_date
 from xinyi_sdk._retry import retry_after, wait_before
-from xinyi_sdk._tokens import Token
+from xinyi_sdk._tokens import Token, TokenCache
 
 ASK = {"scenario": "microloan-prescreen", "consent_id": CONSENT, "reference": "LOAN-2026-000123"}
 
@@ -161,6 +162,38 @@ async def test_a_token_that_was_revoked_is_replaced_once(client: Any, platform: 
     assert platform.paths().count("/oauth2/token") == 3
 
 
+def test_only_the_token_that_was_turned_away_is_dropped() -> None:
+    key = SigningKey.generate()
+    old, new, bound = (Token.issued(name, key, 300, 0, lambda: 0.5) for name in ("old", "new", "bound"))
+    tokens = TokenCache()
+    tokens.own = new
+    tokens.keep_for(CONSENT, bound)
+    tokens.drop(old)
+    assert tokens.own is new
+    tokens.drop(bound)
+    assert tokens.of_consent(CONSENT, 0) is None
+    assert tokens.own is new
+
+
+def test_the_tokens_of_consents_are_bounded() -> None:
+    tokens, token = TokenCache(), Token.issued("t", SigningKey.generate(), 300, 0, lambda: 0.5)
+    for number in range(1001):
+        tokens.keep_for(f"cns_{number}", token)
+    assert tokens.of_consent("cns_0", 0) is None
+    assert tokens.of_consent("cns_1", 0) is token
+
+
+async def test_a_redirect_isnt_followed_whatever_the_http_client_would_do(
+    platform: Platform, private_jwk: dict[str, Any]
+) -> None:
+    platform.fail("/v1/checks", lambda _: httpx.Response(307, headers={"location": "https://evil.example/"}))
+    with httpx.Client(transport=platform.transport(), follow_redirects=True) as http:
+        client = xinyi_sdk.Xinyi(base_url=ISSUER, client_id=CLIENT, private_key=private_jwk, http_client=http)
+        with pytest.raises(xinyi_sdk.APIError, match="http_307"):
+            client.checks.create(**ASK)
+    assert {request.url.host for request in platform.requests} == {"xinyi.example"}
+
+
 async def test_a_token_that_isnt_bound_to_a_key_is_refused(client: Any, platform: Platform) -> None:
     platform.token_type = "Bearer"
     with pytest.raises(xinyi_sdk.InvalidResponse, match="bound"):
@@ -258,7 +291,7 @@ def _slow_client(platform: Platform, private_jwk: dict[str, Any], callers: int) 
 
     client = xinyi_sdk.Xinyi(
         base_url=ISSUER,
-        client_id="cli_00000000000000000000000001",
+        client_id=CLIENT,
         private_key=private_jwk,
         http_client=httpx.Client(transport=httpx.MockTransport(handle)),
     )
@@ -285,9 +318,7 @@ async def test_a_hundred_tasks_fetch_one_token(platform: Platform, private_jwk: 
 
     async with (
         httpx.AsyncClient(transport=httpx.MockTransport(handle)) as http,
-        xinyi_sdk.AsyncXinyi(
-            base_url=ISSUER, client_id="cli_00000000000000000000000001", private_key=private_jwk, http_client=http
-        ) as client,
+        xinyi_sdk.AsyncXinyi(base_url=ISSUER, client_id=CLIENT, private_key=private_jwk, http_client=http) as client,
     ):
         client._engine.sources = type(client._engine.sources)(wall=platform.time, monotonic=platform.time)
         answers = await asyncio.gather(*(client.checks.create(**ASK) for _ in range(100)))
@@ -310,9 +341,7 @@ async def test_a_task_that_is_cancelled_leaves_the_others_going(
         return platform.handle(request)
 
     async with httpx.AsyncClient(transport=httpx.MockTransport(handle)) as http:
-        client = xinyi_sdk.AsyncXinyi(
-            base_url=ISSUER, client_id="cli_00000000000000000000000001", private_key=private_jwk, http_client=http
-        )
+        client = xinyi_sdk.AsyncXinyi(base_url=ISSUER, client_id=CLIENT, private_key=private_jwk, http_client=http)
         client._engine.sources = type(client._engine.sources)(wall=platform.time, monotonic=platform.time)
         first = asyncio.create_task(client.checks.create(**ASK))
         await entered.wait()

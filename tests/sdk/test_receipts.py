@@ -147,6 +147,18 @@ def test_the_proof_must_lead_to_the_signed_root(log: Log, body: Any, spoil: Any,
     refused(reason, f"{entry}~{b64(canonical(spoil(json.loads(unb64(proof)))))}~{checkpoint}", log.jwks)
 
 
+def test_the_proof_must_be_for_the_tree_that_was_signed() -> None:
+    log = Log()
+    body = check(log, REFERENCE)
+    for _ in range(4):
+        log.append(b"more")
+    entry, proof, checkpoint = log.receipt(unb64(body["receipt"].split("~")[0]), 0).split("~")
+    # the path of the first of five leaves could be one of the first of six
+    refused(
+        "inclusion", f"{entry}~{b64(canonical({**json.loads(unb64(proof)), 'tree_size': 6}))}~{checkpoint}", log.jwks
+    )
+
+
 def signed(log: Log, body: Any, header: dict[str, Any], key: Any, **payload: Any) -> str:
     """The receipt with its checkpoint signed otherwise."""
     entry, proof, checkpoint = body["receipt"].split("~")
@@ -187,9 +199,9 @@ def test_a_key_counts_only_while_it_was_in_use(log: Log, body: Any) -> None:
         return {"keys": [{**log.jwks["keys"][0], **dates}]}
 
     signed_at = int(NOW.timestamp())
-    assert verify_receipt(body["receipt"], dated(xinyi_not_before=signed_at, xinyi_not_after=signed_at)).met
-    refused("key", body["receipt"], dated(xinyi_not_before=signed_at + 1))
-    refused("key", body["receipt"], dated(xinyi_not_after=signed_at - 1))
+    assert verify_receipt(body["receipt"], dated(xinyi_not_before=signed_at + 300, xinyi_not_after=signed_at - 300)).met
+    refused("key", body["receipt"], dated(xinyi_not_before=signed_at + 301))
+    refused("key", body["receipt"], dated(xinyi_not_after=signed_at - 301))
 
 
 @pytest.mark.parametrize(
@@ -219,20 +231,32 @@ def test_another_platforms_signature_is_refused_when_the_platform_is_known(log: 
 
 
 @pytest.mark.parametrize(
-    "entry",
+    "spoil",
     [
-        b"not JSON",
-        b"[]",
-        b"\xff",
-        canonical({"kind": "refusal", "id": "chk_1"}),
-        canonical({"kind": "check", "id": "chk_1"}),
-        b'{"id":"chk_1","kind":"refusal","kind":"check"}',
-        b'{"kind": "check"}',
+        lambda _: b"not JSON",
+        lambda _: b"[]",
+        lambda _: b"\xff",
+        lambda entry: entry.replace(b'"kind":"check"', b'"kind":"refusal"'),
+        lambda entry: entry.replace(b'"outcome":"met",', b'"outcome":"not_evidenced","outcome":"met",'),
+        lambda entry: entry.replace(b":", b": ", 1),
+        lambda entry: entry.replace(b'"salt":', b'"salz":'),
+        lambda entry: entry + b" ",
     ],
 )
-def test_an_entry_that_isnt_a_checks_is_refused_though_it_is_in_the_log(entry: bytes) -> None:
+def test_an_entry_that_isnt_a_checks_is_refused_though_it_is_in_the_log(spoil: Callable[[bytes], bytes]) -> None:
     log = Log()
+    good = unb64(check(log, REFERENCE)["receipt"].split("~")[0])
+    entry = spoil(good)
+    assert entry != good
     refused("entry", log.receipt(entry, log.append(entry)), log.jwks)
+
+
+@pytest.mark.parametrize("prefix", [b"sha-512:", b"", b"sha-256"])
+def test_a_commitment_of_another_kind_is_refused(prefix: bytes) -> None:
+    log = Log()
+    body = check(log, REFERENCE, disclosed={"tax-rating": {"grade": "A"}})
+    entry = unb64(body["receipt"].split("~")[0]).replace(b'"grade":"sha-256:', b'"grade":"' + prefix)
+    refused("entry", log.receipt(entry, log.append(entry)), log.jwks, answer=body)
 
 
 def test_the_reference_must_be_the_checks(log: Log, body: Any) -> None:

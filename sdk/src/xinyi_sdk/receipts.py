@@ -28,6 +28,8 @@ __all__ = ["Receipt", "VerifiedReceipt", "verify_receipt"]
 ALGORITHMS: Final = ("ES256", "PS256", "Ed25519")
 CHECKPOINT_TYPE: Final = "xinyi-checkpoint+jws"
 SALT_SIZE: Final = 16
+CLOCK_LEEWAY: Final = 300
+"""Seconds by which the clock of the host that made a key may differ from that of one that signs with it."""
 
 _registry = jws.JWSRegistry(algorithms=ALGORITHMS)
 T = TypeVar("T")
@@ -135,7 +137,7 @@ class Receipt:
         self._answer = answer
         self._keys = keys
 
-    def verify(self, *, jwks: Mapping[str, Any] | None = None, reference: str | None = None) -> VerifiedReceipt:
+    def verify(self, jwks: Mapping[str, Any] | None = None, *, reference: str | None = None) -> VerifiedReceipt:
         """Verifies the receipt offline, and the answer it came with against it.
 
         ``jwks`` is the log's published key set; without it, the set that the client has fetched before is used.
@@ -278,8 +280,8 @@ def _verified_checkpoint(compact: str, jwks: Mapping[str, Any]) -> tuple[_Checkp
         raise ReceiptInvalid("signature", "the checkpoint's signature doesn't verify") from None
     checkpoint = _decode(_Checkpoint, segments[1], "form", "checkpoint")
     not_before, not_after = published.get("xinyi_not_before"), published.get("xinyi_not_after")
-    if (isinstance(not_before, int) and checkpoint.iat < not_before) or (
-        isinstance(not_after, int) and checkpoint.iat > not_after
+    if (isinstance(not_before, int) and checkpoint.iat < not_before - CLOCK_LEEWAY) or (
+        isinstance(not_after, int) and checkpoint.iat > not_after + CLOCK_LEEWAY
     ):
         raise ReceiptInvalid("key", f"key {header.kid} wasn't in use when the checkpoint says it was signed")
     return checkpoint, header.kid
