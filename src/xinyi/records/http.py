@@ -8,9 +8,10 @@ from enum import StrEnum
 from typing import IO, Annotated, Any, Final
 
 from litestar import Controller, Request, get, post
+from litestar.di import NamedDependency
 from litestar.openapi.spec import Example, OpenAPIMediaType, Operation, RequestBody, Schema
 from litestar.openapi.spec.enums import OpenAPIType
-from litestar.params import Parameter
+from litestar.params import HeaderParameter, PathParameter, QueryParameter
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ..kernel.canonical import b64url
@@ -28,15 +29,15 @@ MEDIA_TYPES: Final = {"application/x-ndjson": Format.NDJSON, "text/csv": Format.
 
 IdempotencyKey = Annotated[
     str,
-    Parameter(
-        header="idempotency-key",
+    HeaderParameter(
+        name="idempotency-key",
         min_length=1,
         max_length=255,
         pattern=r"^[\x21-\x7e]+$",
         description="The same key with the same body is the same batch: after an interruption it goes on.",
     ),
 ]
-BatchId = Annotated[str, Parameter(max_length=64, description="The batch.")]
+BatchId = Annotated[str, PathParameter(max_length=64, description="The batch.")]
 
 
 class BatchState(StrEnum):
@@ -65,8 +66,8 @@ class BatchView(Struct, frozen=True, kw_only=True):
     format: Annotated[Format, Meta(description="How the body was written.")]
     lines: Annotated[int, Meta(ge=0, description="Lines read, blank ones and a header included.", examples=[500])]
     rows: RowCounts
-    created_at: Annotated[datetime, Meta(description="When it was first sent.")]
-    finished_at: Annotated[datetime, Meta(description="When the last line was read.")] | None
+    created_at: Annotated[datetime, Meta(tz=True, description="When it was first sent.")]
+    finished_at: Annotated[datetime, Meta(tz=True, description="When the last line was read.")] | None
 
 
 class RowError(Struct, frozen=True):
@@ -140,9 +141,9 @@ class RecordBatchController(Controller):
     async def create(
         self,
         request: Request[Any, Any, Any],
-        principal: Principal,
-        imports: RecordImports,
-        settings: Settings,
+        principal: NamedDependency[Principal],
+        imports: NamedDependency[RecordImports],
+        settings: NamedDependency[Settings],
         idempotency_key: IdempotencyKey,
     ) -> Envelope[BatchView]:
         """Imports the body row by row, as NDJSON or CSV, and answers when the last row is settled.
@@ -164,7 +165,9 @@ class RecordBatchController(Controller):
         summary="See what became of an upload",
         responses=problems(*_CALLER, Code.NOT_FOUND, Code.UNAVAILABLE),
     )
-    async def read(self, batch_id: BatchId, principal: Principal, imports: RecordImports) -> Envelope[BatchView]:
+    async def read(
+        self, batch_id: BatchId, principal: NamedDependency[Principal], imports: NamedDependency[RecordImports]
+    ) -> Envelope[BatchView]:
         """Gives the counts so far. Another source's batch is as unknown as one that doesn't exist."""
         return _envelope(await _own(batch_id, principal, imports))
 
@@ -177,12 +180,14 @@ class RecordBatchController(Controller):
     async def errors(
         self,
         batch_id: BatchId,
-        principal: Principal,
-        imports: RecordImports,
-        limit: Annotated[int, Parameter(ge=1, le=1000, description="The most rows to give.")] = 100,
+        principal: NamedDependency[Principal],
+        imports: NamedDependency[RecordImports],
+        limit: Annotated[int, QueryParameter(ge=1, le=1000, description="The most rows to give.")] = 100,
         cursor: Annotated[
             str | None,
-            Parameter(pattern=r"^[0-9]{1,9}$", required=False, description="`meta.next_cursor` of the page before."),
+            QueryParameter(
+                pattern=r"^[0-9]{1,9}$", required=False, description="`meta.next_cursor` of the page before."
+            ),
         ] = None,
     ) -> Envelope[list[RowError]]:
         """Gives the rejected rows in the order of their lines: line, member and code, never a value."""

@@ -31,7 +31,9 @@ from .model import RecordBatch, RowProblem, RowRefused, RowVerdict, Verdict
 from .rows import Format, RowReader, reader_of
 
 CHUNK: Final = 500
-"""Lines in one transaction: enough to be quick, few enough that checks never wait long for the database."""
+"""Rows in one transaction: enough to be quick, few enough that checks never wait long for the database."""
+CHUNK_LINES: Final = 20_000
+"""Lines in one transaction, blank ones included."""
 BLOCK: Final = 256 * 1024
 """Bytes read at a time."""
 
@@ -282,19 +284,20 @@ def _read(number: int, line: bytes | None, reader: RowReader, checker: RowChecke
 
 
 async def _chunks(file: IO[bytes]) -> AsyncIterator[list[tuple[int, bytes | None]]]:
-    """The file's lines with their numbers, in groups of :data:`CHUNK` that depend on the file alone."""
+    """The file's lines with their numbers, in groups of at most :data:`CHUNK` that aren't blank."""
     splitter = LineSplitter()
     waiting: list[tuple[int, bytes | None]] = []
-    number = 0
+    number = rows = 0
     at_end = False
     while not at_end:
         block = await asyncio.to_thread(file.read, BLOCK)
         at_end = not block
         for line in splitter.end() if at_end else splitter.feed(block):
             number += 1
+            rows += line is None or bool(line.strip())
             waiting.append((number, line))
-            if len(waiting) == CHUNK:
+            if rows == CHUNK or len(waiting) == CHUNK_LINES:
                 yield waiting
-                waiting = []
+                waiting, rows = [], 0
     if waiting:
         yield waiting
