@@ -149,7 +149,6 @@ async def test_algorithms_outside_the_profile_are_refused(bank: PartnerProgram):
         hmac_by_the_public_key(bank),
         bank.assertion(key=ECKey.generate_key("P-384"), header={"alg": "ES384"}),
         "not.a.jwt",
-        "",
         "a.b.c" * 4000,
     ):
         description(await bank.credentials(assertion=assertion))

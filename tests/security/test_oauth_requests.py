@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -328,3 +329,15 @@ async def test_two_authorization_headers_are_refused(bank: PartnerProgram):
     token = await bank.token()
     headers = [("authorization", f"DPoP {token}")] * 2 + [("dpop", bank.proof("GET", PATH, token=token))]
     assert (await bank.http.get(PATH, headers=headers)).status_code == 401
+
+
+async def test_tokens_older_than_what_is_known_about_revoked_ones_are_refused(tmp_path: Path):
+    async with running_platform(tmp_path) as before:
+        bank = await before.partner(SCENARIO)
+        token = await bank.token()
+    before.clock.advance(timedelta(seconds=1))
+    async with running_platform(tmp_path, before.clock) as after:
+        bank.http = after.http
+        response = await bank.call("GET", PATH, token)
+        assert (response.status_code, response.json()["code"]) == (401, "invalid_token")
+        assert (await bank.call("GET", PATH, await bank.token())).status_code == 404

@@ -306,9 +306,9 @@ class Platform:
 
 
 @asynccontextmanager
-async def running_platform(folder: Path) -> AsyncGenerator[Platform]:
-    """A fresh sandbox in ``folder``."""
-    clock = ManualClock()
+async def running_platform(folder: Path, clock: ManualClock | None = None) -> AsyncGenerator[Platform]:
+    """A sandbox in ``folder``: fresh, or as an earlier one left it there."""
+    clock = clock or ManualClock()
     app = create_app(Settings(data_dir=folder, issuer=ISSUER), clock)
     async with app.lifespan():
         yield Platform(app, clock)
