@@ -62,9 +62,9 @@ class Answer(Struct, frozen=True, kw_only=True):
         Meta(description="By criterion and field: the values and bands that are disclosed."),
     ]
     salts: Annotated[dict[str, dict[str, str]], Meta(description="By criterion and field: what opens the commitment.")]
-    as_of: Annotated[datetime, Meta(description="When the records were looked at.")]
-    valid_until: Annotated[datetime, Meta(description="`as_of` plus the scenario's answer_ttl, within the consent.")]
-    consent_expires_at: Annotated[datetime, Meta(description="When the consent ends.")]
+    as_of: Annotated[datetime, Meta(tz=True, description="When the records were looked at.")]
+    valid_until: Annotated[datetime, Meta(tz=True, description="`as_of` plus the scenario's answer_ttl, within the consent.")]
+    consent_expires_at: Annotated[datetime, Meta(tz=True, description="When the consent ends.")]
 
 
 class CheckBody(Struct, frozen=True):

@@ -31,7 +31,7 @@ class ScenarioVersion(Struct, frozen=True):
 class EndView(Struct, frozen=True):
     """How a consent ended."""
 
-    at: Annotated[datetime, Meta(description="When.")]
+    at: Annotated[datetime, Meta(tz=True, description="When.")]
     by: Annotated[Party, Meta(description="Who ended it.")]
     reason: Annotated[EndReason, Meta(description="Why.")]
 
@@ -47,10 +47,10 @@ class ConsentView(Struct, frozen=True, kw_only=True):
     uses: Annotated[Uses, Meta(description="Whether it carries one check or several.")]
     use_count: Annotated[int, Meta(ge=0, description="The checks made under it.")]
     subject: Annotated[str, Meta(description="The subject, as this partner alone knows them.")] | None
-    created_at: Annotated[datetime, Meta(description="When it was asked for.")]
-    request_expires_at: Annotated[datetime, Meta(description="When the request ends, unless it is answered.")]
-    authorised_at: Annotated[datetime, Meta(description="When the subject agreed.")] | None
-    expires_at: Annotated[datetime, Meta(description="When the consent ends by itself.")] | None
+    created_at: Annotated[datetime, Meta(tz=True, description="When it was asked for.")]
+    request_expires_at: Annotated[datetime, Meta(tz=True, description="When the request ends, unless it is answered.")]
+    authorised_at: Annotated[datetime, Meta(tz=True, description="When the subject agreed.")] | None
+    expires_at: Annotated[datetime, Meta(tz=True, description="When the consent ends by itself.")] | None
     ended: EndView | None
 
 

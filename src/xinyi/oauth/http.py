@@ -46,7 +46,8 @@ _AUTHENTICATION: Final = {
     "client_assertion_type": _text("How the client authenticates (RFC 7523 §2.2).", enum=[ASSERTION_TYPE]),
     "client_assertion": _text(
         "A JWT signed by the client's key: `iss` and `sub` are its id, `aud` is the issuer, `exp` is at most five "
-        "minutes ahead, `jti` is new."
+        "minutes ahead, `jti` is new.",
+        "eyJhbGciOiJFUzI1NiIsImtpZCI6ImsxIn0.eyJpc3MiOiJjbGlfMDFrYjB4….MEQCIBx1…",
     ),
     "client_id": _text("The client's id: the assertion's `sub`.", "cli_…"),
 }
@@ -68,15 +69,20 @@ class _PushOperation(Operation):
             ["response_type", "redirect_uri", "code_challenge", "code_challenge_method", "authorization_details"],
             response_type=_text("Always `code`.", enum=["code"]),
             redirect_uri=_text("One of the client's, to the letter.", "https://bank.example/back"),
-            code_challenge=_text("RFC 7636 §4.2.", pattern="^[A-Za-z0-9_-]{43}$"),
+            code_challenge=_text(
+                "RFC 7636 §4.2.", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", pattern="^[A-Za-z0-9_-]{43}$"
+            ),
             code_challenge_method=_text("Always `S256`.", enum=["S256"]),
             authorization_details=_text(
                 "JSON (RFC 9396): a list of exactly one detail.",
                 '[{"type":"credit_scenario_check","scenario":"bike-deposit"}]',
             ),
-            state=_text("Given back with the answer."),
+            state=_text("Given back with the answer.", "af0ifjsldkj"),
             scope=_text("`checks`, which is what a consent gives.", enum=["checks"]),
-            dpop_jkt=_text("The thumbprint of the key that will redeem the code (RFC 9449 §10)."),
+            dpop_jkt=_text(
+                "The thumbprint of the key that will redeem the code (RFC 9449 §10).",
+                "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs",
+            ),
         )
 
 
@@ -86,10 +92,15 @@ class _TokenOperation(Operation):
         self.request_body = _form(
             ["grant_type"],
             grant_type=_text("Which grant.", enum=["authorization_code", "client_credentials"]),
-            scope=_text("A part of what the client may ask for; all of it unless given.", "checks consents"),
-            code=_text("The code, with `authorization_code`."),
-            redirect_uri=_text("The redirect URI of the pushed request, with `authorization_code`."),
-            code_verifier=_text("What the challenge was made of (RFC 7636 §4.1), with `authorization_code`."),
+            scope=_text("A part of what the client may ask for; all of it unless given.", "checks"),
+            code=_text("The code, with `authorization_code`.", "SplxlOBeZQQYbYS6WxSbIA"),
+            redirect_uri=_text(
+                "The redirect URI of the pushed request, with `authorization_code`.", "https://bank.example/back"
+            ),
+            code_verifier=_text(
+                "What the challenge was made of (RFC 7636 §4.1), with `authorization_code`.",
+                "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
+            ),
         )
 
 

@@ -162,16 +162,12 @@ def _content(content: dict[str, Any], schema: Schema | None, components: dict[st
     finished = {}
     for media_type, told in content.items():
         shown = schema or told.get("schema", {})
-        has_example = "examples" in told or "example" in told
         examples = {
             name: {k: v for k, v in each.items() if k != "id"} for name, each in told.get("examples", {}).items()
         }
-        finished[media_type] = {
-            **told,
-            "schema": shown,
-            **({"examples": examples} if examples else {}),
-            **({} if has_example or not shown else {"example": example(shown, components)}),
-        }
+        finished[media_type] = {**told, "schema": shown, **({"examples": examples} if examples else {})}
+        if not examples and "example" not in told and (instance := example(shown, components)) is not None:
+            finished[media_type]["example"] = instance
     return finished
 
 

@@ -26,7 +26,7 @@ class Named(Struct, frozen=True):
 class MyEnd(Struct, frozen=True):
     """How a consent ended."""
 
-    at: Annotated[datetime, Meta(description="When.")]
+    at: Annotated[datetime, Meta(tz=True, description="When.")]
     by: Annotated[Party, Meta(description="Who ended it.")]
     reason: Annotated[EndReason, Meta(description="Why.")]
 
@@ -44,9 +44,9 @@ class MyConsent(Struct, frozen=True, kw_only=True):
     uses: Annotated[Uses, Meta(description="Whether it carries one check or several.")]
     use_count: Annotated[int, Meta(ge=0, description="The checks made under it.")]
     notice_digest: Annotated[str, Meta(description="The digest of the notice that was shown.")] | None
-    created_at: Annotated[datetime, Meta(description="When it was asked for.")]
-    authorised_at: Annotated[datetime, Meta(description="When the subject agreed.")] | None
-    expires_at: Annotated[datetime, Meta(description="When it ends by itself.")] | None
+    created_at: Annotated[datetime, Meta(tz=True, description="When it was asked for.")]
+    authorised_at: Annotated[datetime, Meta(tz=True, description="When the subject agreed.")] | None
+    expires_at: Annotated[datetime, Meta(tz=True, description="When it ends by itself.")] | None
     ended: MyEnd | None
 
     @property
@@ -62,8 +62,8 @@ class MyRecord(Struct, frozen=True, kw_only=True):
     source: Annotated[str, Meta(description="Who supplied it.", examples=["tax-bureau"])]
     source_ref: Annotated[str, Meta(description="The source's own number for it.")]
     region: Annotated[str, Meta(description="The region, by GB/T 2260.", examples=["990000"])]
-    observed_at: Annotated[datetime, Meta(description="When the source observed it.")]
-    valid_until: Annotated[datetime, Meta(description="When it stops to count by itself.")] | None
+    observed_at: Annotated[datetime, Meta(tz=True, description="When the source observed it.")]
+    valid_until: Annotated[datetime, Meta(tz=True, description="When it stops to count by itself.")] | None
     fields: Annotated[dict[str, str | int | bool], Meta(description="The facts, as the record type names them.")]
     disputed: Annotated[bool, Meta(description="Contested by the subject: it doesn't count meanwhile.")]
     suppressed: Annotated[bool, Meta(description="Kept off the record by the subject.")]
