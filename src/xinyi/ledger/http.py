@@ -17,11 +17,11 @@ from ..web.problem import problems
 from .model import ConsistencyProof, InclusionProof
 from .service import LedgerService
 
-_MOST: Final = 2**63 - 1
+_MOST: Final = 2**53 - 1  # the largest integer that every JSON reader keeps (RFC 8259 §6)
 
 TreeSize = Annotated[
     int | None,
-    QueryParameter(ge=0, le=_MOST, required=False, description="The number of leaves; the newest if left out."),
+    QueryParameter(ge=1, le=_MOST, required=False, description="The number of leaves; the newest if left out."),
 ]
 
 
@@ -63,7 +63,7 @@ class CheckpointView(Struct, frozen=True, kw_only=True):
             examples=["3a98DXCUS3CHGbFTThbC_qJTT1DD5wx8HhAjgzRK4gE"],
         ),
     ]
-    issued_at: Annotated[datetime, Meta(description="When it was signed.")]
+    issued_at: Annotated[datetime, Meta(tz=True, description="When it was signed.", examples=["2026-11-02T08:00:00Z"])]
     checkpoint: Annotated[
         str,
         Meta(
@@ -109,7 +109,7 @@ class LedgerController(Controller):
         self,
         database: NamedDependency[Database],
         ledger: NamedDependency[LedgerService],
-        size: Annotated[int, PathParameter(ge=0, le=_MOST, description="The number of leaves.")],
+        size: Annotated[int, PathParameter(ge=1, le=_MOST, description="The number of leaves.")],
     ) -> Envelope[CheckpointView]:
         """One is signed for each batch of entries, so not every size has its checkpoint."""
         async with database.read() as tx:

@@ -23,8 +23,13 @@ async def database(tmp_path: Path) -> AsyncGenerator[Database]:
 
 
 @pytest.fixture(scope="session")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyRing:
-    return open_keys(tmp_path_factory.mktemp("keys"), create=True).ledger
+def keys_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("keys")
+
+
+@pytest.fixture(scope="session")
+def keys(keys_folder: Path) -> KeyRing:
+    return open_keys(keys_folder, create=True).ledger
 
 
 @pytest.fixture

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -12,9 +13,9 @@ from click.testing import CliRunner, Result
 from tests.support.clock import ManualClock
 from tests.support.ledger import Log, entry
 from xinyi.cli.ledger import ledger
-from xinyi.settings import Settings
+from xinyi.ledger.service import LedgerService
+from xinyi.storage.database import Database
 from xinyi.storage.keys import open_keys
-from xinyi.wiring import Services
 
 Run = Callable[..., Result]
 
@@ -26,26 +27,34 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     return lambda *arguments: CliRunner().invoke(ledger, arguments)
 
 
+@asynccontextmanager
+async def opened(folder: Path) -> AsyncGenerator[Log]:
+    """The ledger of the installation in ``folder``."""
+    database = Database(f"sqlite+aiosqlite:///{folder / 'xinyi.sqlite3'}")
+    await database.create_schema()
+    ledger = LedgerService(open_keys(folder / "keys", create=True).ledger, "https://credit.example", ManualClock())
+    yield Log(database, ledger, ManualClock())
+    await database.close()
+
+
 @pytest.fixture
 def receipts(run: Run, tmp_path: Path) -> list[str]:
     """The receipts of a log with five entries in three batches, of which one was erased."""
 
     async def fill() -> list[str]:
-        services = Services.build(Settings(data_dir=tmp_path / "var"), ManualClock())
-        async with services.opened():
-            log = Log(services.database, services.ledger, ManualClock())
+        async with opened(tmp_path / "var") as log:
             receipts = await log.append(3, 1)
             await log.erase(entry(2).id)
             return receipts
 
+    (tmp_path / "var").mkdir()
     return asyncio.run(fill())
 
 
 def tamper(tmp_path: Path, statement: str) -> None:
     async def work() -> None:
-        services = Services.build(Settings(data_dir=tmp_path / "var"))
-        async with services.opened():
-            await Log(services.database, services.ledger, ManualClock()).sql(statement)
+        async with opened(tmp_path / "var") as log:
+            await log.sql(statement)
 
     asyncio.run(work())
 
