@@ -50,7 +50,7 @@ def criteria(draw: st.DrawFn, criterion_id: str) -> Criterion:
     if disclose is Disclose.VALUE:
         more["fields"] = tuple(draw(st.lists(st.sampled_from(sorted(test)), min_size=1, unique=True)))
     if disclose is Disclose.BAND:
-        least = test["n"].at_least
+        least = test["n"].at_least or 0
         more["bands"] = {"n": (least, *sorted(draw(st.sets(st.integers(least + 1, least + 4)))))}
     return Criterion(
         id=criterion_id,

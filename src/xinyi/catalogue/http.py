@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from litestar import Request, Response, get
+from litestar.di import NamedDependency
 from msgspec import Meta, Struct
 
 from ..kernel.text import Text
@@ -60,7 +61,7 @@ class RecordTypeView(Struct, frozen=True):
     summary="The data list: which positive facts are recorded",
 )
 async def list_record_types(
-    request: Request[Any, Any, Any], catalogue: Catalogue
+    request: Request[Any, Any, Any], catalogue: NamedDependency[Catalogue]
 ) -> Response[Envelope[list[RecordTypeView]]]:
     """Lists every record type with its fields, its source and how it is handled. Only positive facts have a type."""
     return public(request, Envelope([_view(record_type) for record_type in catalogue]))

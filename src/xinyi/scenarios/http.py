@@ -3,7 +3,8 @@
 from typing import Annotated, Any
 
 from litestar import Controller, Request, Response, get, post
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import JSONBody, PathParameter
 
 from ..catalogue.service import Catalogue
 from ..kernel.clock import Clock
@@ -17,7 +18,7 @@ from .dry_runs import dry_run
 from .registry import Registry
 from .views import OUTCOMES, DryRun, DryRunRequest, OutcomeView, ScenarioSummary, ScenarioView, summary, whole
 
-ScenarioId = Annotated[str, Parameter(max_length=64, description="The scenario's id, such as `bike-deposit`.")]
+ScenarioId = Annotated[str, PathParameter(max_length=64, description="The scenario's id, such as `bike-deposit`.")]
 
 
 class ScenarioController(Controller):
@@ -28,7 +29,7 @@ class ScenarioController(Controller):
 
     @get(operation_id="listScenarios", summary="The application list: which scenarios there are")
     async def list(
-        self, request: Request[Any, Any, Any], scenarios: Registry
+        self, request: Request[Any, Any, Any], scenarios: NamedDependency[Registry]
     ) -> Response[Envelope[list[ScenarioSummary]]]:
         """Lists the latest published version of every scenario, in the order of their ids."""
         return public(request, Envelope([summary(scenario) for scenario in scenarios.all()]))
@@ -40,7 +41,7 @@ class ScenarioController(Controller):
         responses=problems(Code.NOT_FOUND),
     )
     async def read(
-        self, request: Request[Any, Any, Any], scenario_id: ScenarioId, scenarios: Registry
+        self, request: Request[Any, Any, Any], scenario_id: ScenarioId, scenarios: NamedDependency[Registry]
     ) -> Response[Envelope[ScenarioView]]:
         """Shows the latest published version, whole."""
         return public(request, Envelope(whole(scenarios.get(scenario_id))))
@@ -55,8 +56,8 @@ class ScenarioController(Controller):
         self,
         request: Request[Any, Any, Any],
         scenario_id: ScenarioId,
-        version: Annotated[int, Parameter(description="The version, from 1.")],
-        scenarios: Registry,
+        version: Annotated[int, PathParameter(description="The version, from 1.")],
+        scenarios: NamedDependency[Registry],
     ) -> Response[Envelope[ScenarioView]]:
         """Shows this very version, whether or not it is still in use: receipts and consents name it."""
         return public(request, Envelope(whole(scenarios.version(scenario_id, version))))
@@ -80,7 +81,12 @@ class ScenarioController(Controller):
         ),
     )
     async def dry_run(
-        self, data: DryRunRequest, scenario_id: ScenarioId, scenarios: Registry, catalogue: Catalogue, clock: Clock
+        self,
+        data: JSONBody[DryRunRequest],
+        scenario_id: ScenarioId,
+        scenarios: NamedDependency[Registry],
+        catalogue: NamedDependency[Catalogue],
+        clock: NamedDependency[Clock],
     ) -> Envelope[DryRun]:
         """Says what a partner would learn about a subject with these facts, by the very functions that answer checks.
 
@@ -96,7 +102,9 @@ class ScenarioController(Controller):
     operation_id="listBehaviours",
     summary="The behaviour list: what a partner may and may not do with an answer",
 )
-async def list_behaviours(request: Request[Any, Any, Any], scenarios: Registry) -> Response[Envelope[list[Behaviour]]]:
+async def list_behaviours(
+    request: Request[Any, Any, Any], scenarios: NamedDependency[Registry]
+) -> Response[Envelope[list[Behaviour]]]:
     """Lists what partners agree to when they use the platform."""
     return public(request, Envelope(list(scenarios.behaviours)))
 

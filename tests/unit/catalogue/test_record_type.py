@@ -141,7 +141,8 @@ def test_an_unknown_record_type_is_not_found() -> None:
 
 def test_every_refusal_is_an_answer_for_any_json_value() -> None:
     for record_type in CATALOGUE:
-        for value in (None, [], {}, 0, -1, 1.5, "", "x", True, "\x00", 10**40):
+        values: list[Any] = [None, [], {}, 0, -1, 1.5, "", "x", True, "\x00", 10**40]
+        for value in values:
             fields = dict.fromkeys(record_type.fields, value)
             with suppress(FieldError):
                 stored = record_type.validate(fields)
