@@ -196,7 +196,7 @@ async def test_without_the_sessions_token_nothing_changes(
     me: httpx.AsyncClient, consent: Consent, method: str, path: str, body: dict[str, str] | None, token: str | None
 ) -> None:
     del me.headers["x-csrf-token"]
-    headers = {} if token is None else {"x-csrf-token": token.encode("latin-1")}
+    headers = [] if token is None else [(b"x-csrf-token", token.encode("latin-1"))]
     response = await me.request(method, path.replace("{id}", consent.id), json=body, headers=headers)
     assert (response.status_code, response.json()["code"]) == (403, "csrf")
     (mine,) = await data(me, "/v1/me/consents")

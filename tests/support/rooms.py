@@ -29,7 +29,7 @@ async def calling(
 ) -> AsyncGenerator[httpx.AsyncClient]:
     """A client of an application that has these handlers alone."""
     services = {name: getattr(world.services, name) for name in Services.__struct_fields__}
-    app = Litestar(
+    app: Any = Litestar(
         route_handlers=handlers,
         dependencies={
             "principal": Provide(provide_principal, sync_to_thread=False),

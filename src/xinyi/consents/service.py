@@ -253,9 +253,8 @@ class ConsentService:
         """Appends the leaf that tells this change. Locks the head of the ledger: nothing else may be locked after."""
         body = {
             "kind": "consent",
-            "id": new_id("evt", self._clock.now()),
+            "id": consent.id,
             "event": event,
-            "consent_id": consent.id,
             "partner_id": consent.partner_id,
             "scenario": {
                 "id": consent.scenario_id,

@@ -32,8 +32,8 @@ CsrfToken = Annotated[
     str | None,
     HeaderParameter(name="x-csrf-token", required=False, description="The token that `GET /v1/me/session` gives."),
 ]
-ConsentId = Annotated[str, PathParameter(max_length=64, description="The consent's id.")]
-RecordId = Annotated[str, PathParameter(max_length=64, description="The record's id.")]
+ConsentId = Annotated[str, PathParameter(description="The consent's id.")]
+RecordId = Annotated[str, PathParameter(description="The record's id.")]
 _NAME = Meta(min_length=1, max_length=64)
 
 
@@ -55,7 +55,15 @@ class WithholdingBody(Struct, frozen=True, forbid_unknown_fields=True):
 class RecordRef(Struct, frozen=True, forbid_unknown_fields=True):
     """One of the subject's records."""
 
-    record_id: Annotated[str, _NAME, Meta(description="The record's id.", examples=["rec_01kb0x4m9v5w8q2r7s3t6y1zab"])]
+    record_id: Annotated[
+        str,
+        Meta(
+            max_length=64,
+            pattern=r"^[a-z0-9_]+$",
+            description="The record's id.",
+            examples=["rec_01kb0x4m9v5w8q2r7s3t6y1zab"],
+        ),
+    ]
 
 
 async def signed_in(request: Request[Any, Any, Any], sessions: NamedDependency[Sessions]) -> SubjectSession:
@@ -200,8 +208,8 @@ class MeController(Controller):
     )
     async def unwithhold(
         self,
-        scenario: Annotated[str, PathParameter(max_length=64, description="The scenario's id.")],
-        record_type: Annotated[str, PathParameter(max_length=64, description="The record type's code.")],
+        scenario: Annotated[str, PathParameter(description="The scenario's id.")],
+        record_type: Annotated[str, PathParameter(description="The record type's code.")],
         actor: NamedDependency[SubjectSession],
         database: NamedDependency[Database],
         records: NamedDependency[RecordService],

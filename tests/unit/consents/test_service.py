@@ -25,12 +25,12 @@ OTHER_PERSON = identities.person(1, date(1991, 1, 1), 8)
 async def answer(world: World, consent: Consent, subject: Subject, *, agree: bool = True, **other: Any) -> Consent:
     """The subject's answer to what they are shown."""
     service = world.services.consents
-    who = {"subject_key": subject.key, "kind": subject.kind}
+    who: Any = {"subject_key": subject.key, "kind": subject.kind}
     if not agree:
         return await service.reject(consent.id, subject_id=subject.id, **who)
     async with world.services.database.read() as tx:
         notice = await service.notice(tx, consent, Language.ZH)
-    given = {"notice_digest": notice.digest, "language": Language.ZH, **other}
+    given: Any = {"notice_digest": notice.digest, "language": Language.ZH, **other}
     return await service.authorise(consent.id, subject_id=subject.id, **who, **given)
 
 
@@ -253,7 +253,7 @@ async def test_every_change_leaves_one_salted_leaf_that_names_no_identifier(
     await service.withdraw(consent.id, Party.SUBJECT, subject.id)
     found = await leaves(world)
     assert [leaf["event"] for leaf in found] == ["requested", "authorised", "paused", "resumed", "withdrawn"]
-    assert {leaf["consent_id"] for leaf in found} == {consent.id}
+    assert {leaf["id"] for leaf in found} == {consent.id}
     pairwise = world.services.subjects.pairwise(subject.id, consent.partner_id)
     assert [leaf["subject"] for leaf in found] == [None, *[pairwise] * 4]
     assert len({leaf["salt"] for leaf in found}) == len(found)
