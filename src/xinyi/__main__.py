@@ -1,0 +1,5 @@
+"""``python -m xinyi``."""
+
+from .cli import main
+
+main()
