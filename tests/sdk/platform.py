@@ -17,7 +17,7 @@ import httpx
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
-from pymerkle import InmemoryTree  # type: ignore[import-untyped]  # has no types
+from pymerkle import InmemoryTree
 
 ISSUER = "https://xinyi.example"
 CLIENT = "cli_00000000000000000000000001"

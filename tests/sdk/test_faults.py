@@ -329,6 +329,33 @@ async def test_a_hundred_tasks_fetch_one_token(platform: Platform, private_jwk: 
     assert platform.paths().count("/v1/ledger/jwks") == 1
 
 
+async def test_an_answer_that_comes_while_keys_are_fetched_waits_for_them(
+    platform: Platform, private_jwk: dict[str, Any]
+) -> None:
+    fetching, answered, open_ = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def handle(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/v1/ledger/jwks":
+            fetching.set()
+            await open_.wait()
+        response = platform.handle(request)
+        if len(platform.effects) == 2:
+            answered.set()
+        return response
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(handle)) as http:
+        client = xinyi_sdk.AsyncXinyi(base_url=ISSUER, client_id=CLIENT, private_key=private_jwk, http_client=http)
+        client._engine.sources = type(client._engine.sources)(wall=platform.time, monotonic=platform.time)
+        tasks = [asyncio.create_task(client.checks.create(**ASK))]
+        await fetching.wait()
+        tasks.append(asyncio.create_task(client.checks.create(**ASK)))
+        await answered.wait()
+        open_.set()
+        for answer in await asyncio.gather(*tasks):
+            assert answer.receipt.verify().met
+    assert platform.paths().count("/v1/ledger/jwks") == 1
+
+
 async def test_a_task_that_is_cancelled_leaves_the_others_going(
     platform: Platform, private_jwk: dict[str, Any]
 ) -> None:

@@ -99,10 +99,12 @@ class Engine:
         idempotency_key: str | None = None,
         consent_id: str | None = None,
         public: bool = False,
+        once: bool = False,
     ) -> Flow[Response]:
         """One call of the API with everything it needs; returns a success or raises.
 
-        ``consent_id`` lets the consent's own token be used, if one is held; ``public`` calls without a token.
+        ``consent_id`` lets the consent's own token be used, if one is held; ``public`` calls without a token; ``once``
+        tries once.
         """
         url = self.config.issuer + path + (f"?{urlencode(query)}" if query else "")
         headers = self._headers("application/json, application/problem+json")
@@ -118,20 +120,25 @@ class Engine:
                 return (yield from self._send(Request(method, url, headers, content)))
             return (yield from self._send_proved(token.key, method, url, headers, lambda: content, token))
 
-        response = yield from self._persist(attempt, None if public else lambda: self._token(consent_id))
+        retries = 0 if once else self.config.max_retries
+        response = yield from self._persist(attempt, None if public else lambda: self._token(consent_id), retries)
         return succeeded(response, self.now())
 
     def _persist(
-        self, attempt: Callable[[Token | None], Flow[Response]], authorise: Callable[[], Flow[Token]] | None = None
+        self,
+        attempt: Callable[[Token | None], Flow[Response]],
+        authorise: Callable[[], Flow[Token]] | None = None,
+        retries: int | None = None,
     ) -> Flow[Response]:
         """Tries until a response is worth returning: fresh proofs, and one forced renewal of the token on 401."""
         number, renewed = 0, False
+        retries = self.config.max_retries if retries is None else retries
         while True:
             token = (yield from authorise()) if authorise else None
             try:
                 response = yield from attempt(token)
             except ConnectionFailed:
-                if number >= self.config.max_retries:
+                if number >= retries:
                     raise
                 asked = None
             else:
@@ -139,7 +146,7 @@ class Engine:
                     renewed = True
                     self.tokens.drop(token)
                     continue
-                if response.status not in RETRIED_STATUSES or number >= self.config.max_retries:
+                if response.status not in RETRIED_STATUSES or number >= retries:
                     return response
                 asked = retry_after(response.headers, self.now())
             wait = wait_before(number, asked, self.sources.random)

@@ -20,6 +20,8 @@ from .models import Answer, Consent, ConsentRequest, Criterion, Scenario, Scenar
 from .receipts import Receipt
 
 DETAIL_TYPE: Final = "credit_scenario_check"
+KEYS_AGAIN_AFTER: Final = 60.0
+"""Seconds after which the log's keys are fetched again for the sake of a receipt."""
 
 
 class _ScenarioBody(Struct, frozen=True):
@@ -123,13 +125,21 @@ def _answer(engine: Engine, response: Response) -> Flow[Answer]:
 def _learn_keys(engine: Engine, receipt: str) -> Flow[None]:
     """Fetches the log's keys when the receipt needs one not seen before, so that it can be verified offline later.
 
-    The answer is there already: failing to fetch keys must not lose it.
+    The answer is there already: failing to fetch keys must not lose it, nor keep many answers waiting.
     """
     if not engine.ledger_keys.hold(receipt):
-        try:
-            yield from ledger_jwks(engine, refresh=True)
-        except XinyiError:
-            return
+        yield from alone("ledger", _fetch_missing_keys(engine, receipt))
+
+
+def _fetch_missing_keys(engine: Engine, receipt: str) -> Flow[None]:
+    keys, now = engine.ledger_keys, engine.sources.monotonic()
+    if keys.hold(receipt) or (keys.asked_at is not None and now < keys.asked_at + KEYS_AGAIN_AFTER):
+        return
+    keys.asked_at = now
+    try:
+        yield from _fetch_jwks(engine, keys.jwks, once=True)
+    except XinyiError:
+        return
 
 
 # The ledger
@@ -142,10 +152,10 @@ def ledger_jwks(engine: Engine, refresh: bool) -> Flow[dict[str, Any]]:
     return (yield from alone("ledger", _fetch_jwks(engine, known)))
 
 
-def _fetch_jwks(engine: Engine, known: Mapping[str, Any] | None) -> Flow[dict[str, Any]]:
+def _fetch_jwks(engine: Engine, known: Mapping[str, Any] | None, *, once: bool = False) -> Flow[dict[str, Any]]:
     if engine.ledger_keys.jwks is not known and engine.ledger_keys.jwks is not None:
         return dict(engine.ledger_keys.jwks)  # another caller was faster
-    response = yield from engine.call("GET", "/v1/ledger/jwks", public=True)
+    response = yield from engine.call("GET", "/v1/ledger/jwks", public=True, once=once)
     jwks = read(response, dict[str, Any])
     if not isinstance(jwks.get("keys"), list):
         raise InvalidResponse("the ledger's JWKS has no list of keys")

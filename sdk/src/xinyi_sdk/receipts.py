@@ -174,11 +174,13 @@ def _restored(text: str, answer: "Answer | None") -> Receipt:
 class LedgerKeys:
     """The log's key set as last fetched by a client, and whose log it is."""
 
-    __slots__ = ("issuer", "jwks")
+    __slots__ = ("asked_at", "issuer", "jwks")
 
     def __init__(self, issuer: str) -> None:
         self.issuer = issuer
         self.jwks: Mapping[str, Any] | None = None
+        self.asked_at: float | None = None
+        """When they were last fetched, or tried to be, by the way: of the monotonic clock, in seconds."""
 
     def hold(self, receipt: str) -> bool:
         """Whether the key that signed this receipt is among them. An unreadable receipt needs no further key."""
