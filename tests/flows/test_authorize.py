@@ -2,11 +2,14 @@
 
 from collections.abc import AsyncGenerator
 from datetime import timedelta
+from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from sqlalchemy import select
 
+from tests.support.clock import ManualClock
 from tests.support.oauth import (
     ABSENT,
     ISSUER,
@@ -17,8 +20,11 @@ from tests.support.oauth import (
     forms,
     running_platform,
 )
+from xinyi.app import create_app
 from xinyi.consents.tables import consents
 from xinyi.sandbox.personas import personas
+from xinyi.settings import Environment, Settings
+from xinyi.storage.keys import open_keys
 
 pytestmark = pytest.mark.anyio
 
@@ -307,3 +313,16 @@ async def test_a_sign_in_form_without_its_token_signs_nobody_in(platform: Platfo
     other = platform.subject()
     assert (await other.submit(forms(page)[0], persona="person-a")).status_code == 403
     assert (await subject.submit(forms(page)[0], persona="nobody")).status_code == 404
+
+
+async def test_personas_do_not_exist_outside_the_sandbox(tmp_path: Path):
+    settings = Settings(data_dir=tmp_path, issuer="https://xinyi.example", environment=Environment.PRODUCTION)
+    open_keys(settings.keys_dir, create=True)
+    app = create_app(settings, ManualClock())
+    async with app.lifespan():
+        http = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=settings.issuer)
+        page = await http.get("/sign-in")
+        assert page.status_code == 503
+        assert "登录尚未开通" in page.text
+        assert (await http.post("/sign-in", data={"persona": "person-a"})).status_code == 405
+        assert list(http.cookies) == ["__Host-xinyi_browser"]

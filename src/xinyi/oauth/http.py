@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 from litestar import Controller, Request, Response, get, post
+from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
@@ -128,7 +129,7 @@ class OAuthController(Controller):
         security=[{}],
         sync_to_thread=False,
     )
-    def discover(self, oauth: OAuthService) -> Response[dict[str, Any]]:
+    def discover(self, oauth: NamedDependency[OAuthService]) -> Response[dict[str, Any]]:
         """The metadata of RFC 8414: endpoints, algorithms, and what is supported."""
         return Response(metadata.authorization_server(oauth.issuer), headers=_PUBLIC)
 
@@ -139,7 +140,7 @@ class OAuthController(Controller):
         security=[{}],
         sync_to_thread=False,
     )
-    def discover_resource(self, oauth: OAuthService) -> Response[dict[str, Any]]:
+    def discover_resource(self, oauth: NamedDependency[OAuthService]) -> Response[dict[str, Any]]:
         """The metadata of RFC 9728: which authorization server issues tokens for this API, and how to send them."""
         return Response(metadata.protected_resource(oauth.issuer), headers=_PUBLIC)
 
@@ -150,7 +151,7 @@ class OAuthController(Controller):
         security=[{}],
         sync_to_thread=False,
     )
-    def jwks(self, oauth: OAuthService) -> Response[dict[str, Any]]:
+    def jwks(self, oauth: NamedDependency[OAuthService]) -> Response[dict[str, Any]]:
         """The public keys that access tokens are signed with (RFC 7517 §5). Receipts are signed with others."""
         return Response(oauth.ring.public_jwks(), headers=_PUBLIC)
 
@@ -164,7 +165,7 @@ class OAuthController(Controller):
         security=[{}],
         status_code=HTTPStatus.CREATED,
     )
-    async def push(self, request: Request[Any, Any, Any], oauth: OAuthService) -> PushedAnswer:
+    async def push(self, request: Request[Any, Any, Any], oauth: NamedDependency[OAuthService]) -> PushedAnswer:
         """Checks and stores an authorization request (RFC 9126), which then is named by its `request_uri`.
 
         A DPoP proof binds the code to its key.
@@ -184,7 +185,7 @@ class OAuthController(Controller):
         security=[{}],
         status_code=HTTPStatus.OK,
     )
-    async def token(self, request: Request[Any, Any, Any], oauth: OAuthService) -> TokenAnswer:
+    async def token(self, request: Request[Any, Any, Any], oauth: NamedDependency[OAuthService]) -> TokenAnswer:
         """An access token for the client itself (`client_credentials`) or for one consent (`authorization_code`).
 
         It lives five minutes and is bound to the key of the DPoP proof that comes with the request.

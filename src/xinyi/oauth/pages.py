@@ -6,6 +6,7 @@ from urllib.parse import urlencode, urlsplit
 
 from litestar import Controller, Request, Response, get, post
 from litestar.datastructures import Cookie
+from litestar.di import NamedDependency
 
 from ..consents.pages import consent_page
 from ..consents.service import ConsentService
@@ -46,7 +47,10 @@ class AuthorizeController(Controller):
 
     @get(AUTHORIZE)
     async def show(
-        self, request: Request[Any, Any, Any], oauth: OAuthService, consents: ConsentService
+        self,
+        request: Request[Any, Any, Any],
+        oauth: NamedDependency[OAuthService],
+        consents: NamedDependency[ConsentService],
     ) -> Response[Any]:
         """The sign-in page, or the consent page. Nothing is decided by looking at it."""
         browser, cookie = _browser(request, oauth)
@@ -94,7 +98,10 @@ class AuthorizeController(Controller):
 
     @post(AUTHORIZE, status_code=HTTPStatus.OK, request_max_body_size=MAX_BODY)
     async def decide(
-        self, request: Request[Any, Any, Any], oauth: OAuthService, consents: ConsentService
+        self,
+        request: Request[Any, Any, Any],
+        oauth: NamedDependency[OAuthService],
+        consents: NamedDependency[ConsentService],
     ) -> Response[Any]:
         """The subject agrees or refuses. The first decision stands; then the browser goes back to the partner."""
         form = await read_form(request)
@@ -182,7 +189,7 @@ class SignInController(Controller):
     exception_handlers = {OAuthError: _on_oauth_error, XinyiError: on_page_error}  # noqa: RUF012 (Litestar's own form)
 
     @get()
-    async def show(self, request: Request[Any, Any, Any], oauth: OAuthService) -> Response[Any]:
+    async def show(self, request: Request[Any, Any, Any], oauth: NamedDependency[OAuthService]) -> Response[Any]:
         """The ways to sign in."""
         browser, cookie = _browser(request, oauth)
         next_path = local_path(request.query_params.get("next"))
@@ -193,7 +200,7 @@ class SandboxSignInController(SignInController):
     """Signing in as a persona. The application routes it in the sandbox alone."""
 
     @post(status_code=HTTPStatus.OK, request_max_body_size=MAX_BODY)
-    async def enter(self, request: Request[Any, Any, Any], oauth: OAuthService) -> Response[Any]:
+    async def enter(self, request: Request[Any, Any, Any], oauth: NamedDependency[OAuthService]) -> Response[Any]:
         """Signs in and goes on to where the page was asked for. A session that was there is over."""
         assert isinstance(oauth.sign_in, SandboxSignIn), "routed in the sandbox alone"
         form = await read_form(request)

@@ -4,7 +4,7 @@ import hmac
 import re
 from typing import Final
 
-from authlib.oauth2.rfc7636 import create_s256_code_challenge  # type: ignore[import-untyped]  # has no types
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
 from .errors import ErrorCode, OAuthError
 from .forms import required
