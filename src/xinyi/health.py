@@ -3,6 +3,7 @@
 from typing import Literal
 
 from litestar import get
+from litestar.di import NamedDependency
 from msgspec import Struct
 from sqlalchemy import text
 
@@ -31,7 +32,7 @@ async def live() -> Envelope[Health]:
     summary="Whether requests can be answered",
     responses=problems(Code.UNAVAILABLE),
 )
-async def ready(database: Database) -> Envelope[Health]:
+async def ready(database: NamedDependency[Database]) -> Envelope[Health]:
     """Answers once the database can be reached; otherwise 503 with `unavailable`."""
     async with database.read() as tx:
         await tx.execute(text("SELECT 1"))

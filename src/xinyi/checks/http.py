@@ -3,7 +3,8 @@
 from typing import Annotated, Any
 
 from litestar import Controller, Response, get, post
-from litestar.params import HeaderParameter, PathParameter
+from litestar.di import NamedDependency
+from litestar.params import HeaderParameter, JSONBody, PathParameter
 
 from ..kernel.errors import Code, XinyiError
 from ..web.principal import Principal, Scope, requires
@@ -64,7 +65,11 @@ class CheckController(Controller):
         ),
     )
     async def create(
-        self, data: CheckRequest, principal: Principal, engine: Engine, idempotency_key: IdempotencyKey = None
+        self,
+        data: JSONBody[CheckRequest],
+        principal: NamedDependency[Principal],
+        engine: NamedDependency[Engine],
+        idempotency_key: IdempotencyKey = None,
     ) -> Response[CheckBody]:
         """Says whether the published criteria of the scenario are met, under a consent that the subject gave.
 
@@ -86,7 +91,9 @@ class CheckController(Controller):
         summary="Give an earlier answer again",
         responses=problems(*_UNAUTHENTICATED, *_REFUSALS, Code.NOT_FOUND, Code.UNAVAILABLE),
     )
-    async def read(self, check_id: CheckId, principal: Principal, checks: CheckService) -> Response[CheckBody]:
+    async def read(
+        self, check_id: CheckId, principal: NamedDependency[Principal], checks: NamedDependency[CheckService]
+    ) -> Response[CheckBody]:
         """Gives the answer exactly as it was given; a refusal is refused again.
 
         Once the subject has withdrawn the consent, answers aren't given again.
@@ -99,7 +106,9 @@ class CheckController(Controller):
         summary="Give an answer's receipt again",
         responses=problems(*_UNAUTHENTICATED, *_REFUSALS, Code.NOT_FOUND, Code.UNAVAILABLE),
     )
-    async def receipt(self, check_id: CheckId, principal: Principal, checks: CheckService) -> ReceiptBody:
+    async def receipt(
+        self, check_id: CheckId, principal: NamedDependency[Principal], checks: NamedDependency[CheckService]
+    ) -> ReceiptBody:
         """Gives the receipt alone: it verifies offline with the keys at `/v1/ledger/jwks`."""
         return checks.receipt(_answered(await _stored(check_id, principal, checks)))
 
