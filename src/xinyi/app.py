@@ -75,7 +75,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Litestar:
             *API,
             *PAGES,
             SandboxSignInController if settings.is_sandbox else SignInController,
-            reference(api_document),
+            reference(api_document, settings.issuer),
         ],
         dependencies={
             "principal": Provide(provide_principal, sync_to_thread=False),

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
 from litestar import get
 from msgspec import Struct
+from openapi_schema_validator import OAS31Validator
 
 from xinyi.app import API, api_document
 from xinyi.kernel.errors import DEFINITIONS, Code
@@ -43,7 +43,7 @@ def bodies(operation: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def check_instance(value: Any, schema: dict[str, Any]) -> None:
-    Draft202012Validator({**schema, "components": COMPONENTS}).validate(value)
+    OAS31Validator({**schema, "components": COMPONENTS}).validate(value)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

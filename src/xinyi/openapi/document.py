@@ -30,6 +30,7 @@ def document(route_handlers: Sequence[ControllerRouterHandler], dependencies: It
         route_handlers=list(route_handlers),
         dependencies={name: Provide(lambda: None, sync_to_thread=False) for name in dependencies},
         openapi_config=openapi_config(),
+        logging_config=None,
     )
     raw: Document = msgspec.to_builtins(described.openapi_schema.to_schema())
     handlers = _handlers(described)
