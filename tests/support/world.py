@@ -45,6 +45,8 @@ class World:
     def __init__(self, services: Services, clock: ManualClock) -> None:
         self.services = services
         self.clock = clock
+        self.private_keys: dict[str, dict[str, Any]] = {}
+        """The private JWK of each client, by its id."""
         self._records = 0
 
     async def client(
@@ -52,11 +54,14 @@ class World:
     ) -> Client:
         """A client of a new partner, with keys of its own, for these scenarios."""
         s = self.services
-        jwks = {"keys": [{**ECKey.generate_key("P-256").as_dict(private=False), "kid": "k1"}]}
+        key = ECKey.generate_key("P-256").as_dict(private=True, kid="k1")
+        jwks = {"keys": [{name: key[name] for name in ("kty", "crv", "x", "y", "kid")}]}
         given = {scenario: (units or {}).get(scenario) for scenario in scenarios}
         async with s.database.transaction() as tx:
             partner = await s.partners.add_partner(tx, Text("示例机构", "Sample Partner"), kind)
-            return await s.partners.add_client(tx, partner.id, "test", jwks, scenarios=given, **more)
+            client = await s.partners.add_client(tx, partner.id, "test", jwks, scenarios=given, **more)
+        self.private_keys[client.id] = key
+        return client
 
     async def subject(self, identifier: Identifier = PERSON) -> Subject:
         s = self.services
@@ -120,9 +125,9 @@ def ask(client: Client, consent: Consent, *, scenario: str | None = None, key: s
 
 
 @asynccontextmanager
-async def new_world(folder: Path) -> AsyncGenerator[World]:
+async def new_world(folder: Path, clock: ManualClock | None = None) -> AsyncGenerator[World]:
     """A fresh world on a SQLite file in ``folder``, its engine at work, with one source that supplies every type."""
-    clock = ManualClock()
+    clock = clock or ManualClock()
     services = Services.build(Settings(data_dir=folder), clock)
     async with services.running():
         async with services.database.transaction() as tx:
