@@ -3,9 +3,9 @@
 from collections.abc import AsyncGenerator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 from sqlalchemy import select
 
@@ -16,6 +16,7 @@ from tests.support.oauth import (
     PartnerProgram,
     Platform,
     answer,
+    browser_of,
     details,
     forms,
     running_platform,
@@ -43,7 +44,7 @@ async def bank(platform: Platform) -> PartnerProgram:
     return await platform.partner(SCENARIO, "microloan-prescreen")
 
 
-async def pushed(bank: PartnerProgram, **form: object) -> str:
+async def pushed(bank: PartnerProgram, **form: Any) -> str:
     response = await bank.par(SCENARIO, **form)
     assert response.status_code == 201, response.text
     return str(response.json()["request_uri"])
@@ -320,7 +321,7 @@ async def test_personas_do_not_exist_outside_the_sandbox(tmp_path: Path):
     open_keys(settings.keys_dir, create=True)
     app = create_app(settings, ManualClock())
     async with app.lifespan():
-        http = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=settings.issuer)
+        http = browser_of(app, settings.issuer)
         page = await http.get("/sign-in")
         assert page.status_code == 503
         assert "登录尚未开通" in page.text

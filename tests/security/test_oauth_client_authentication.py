@@ -97,7 +97,7 @@ async def test_ensure_client_assertion_with_wrong_claims_fails(bank: PartnerProg
 async def test_ensure_jwt_client_assertions_are_in_time(bank: PartnerProgram, exp: Any, iat: Any, nbf: Any, told: str):
     at = int(bank.now)
     times = {"exp": exp, "iat": iat, "nbf": nbf}
-    claims = {name: value if value is ABSENT else at + value for name, value in times.items()}
+    claims: dict[str, Any] = {name: value if value is ABSENT else at + value for name, value in times.items()}
     response = await bank.credentials(assertion=bank.assertion(**claims))
     if told is None:
         assert response.status_code == 200
@@ -109,7 +109,8 @@ async def test_ensure_jwt_client_assertions_are_in_time(bank: PartnerProgram, ex
 async def test_assertions_older_than_what_is_remembered_are_refused(tmp_path: Path, claims: dict[str, Any]):
     async with running_platform(tmp_path) as platform:
         bank = await platform.partner(SCENARIO)
-        times = {name: value if value is ABSENT else int(bank.now) + value for name, value in claims.items()}
+        at = int(bank.now)
+        times: dict[str, Any] = {name: value if value is ABSENT else at + value for name, value in claims.items()}
         response = await bank.credentials(assertion=bank.assertion(**times))
         assert "before this server started" in description(response)
 
@@ -177,7 +178,7 @@ async def test_unknown_disabled_and_wrongly_signed_are_the_same_bytes(platform: 
     disabled = await platform.partner(SCENARIO)
     async with platform.service("database").transaction() as tx:
         await platform.service("partners").disable_client(tx, disabled.id)
-    nobody = {"iss": "cli_nobody", "sub": "cli_nobody"}
+    nobody: dict[str, Any] = {"iss": "cli_nobody", "sub": "cli_nobody"}
     stranger = ECKey.generate_key("P-256")
     answers = [
         await bank.credentials(assertion=bank.assertion(**nobody)),

@@ -215,11 +215,16 @@ def forms(page: httpx.Response) -> list[Form]:
     return parser.forms
 
 
+def browser_of(app: Any, origin: str = ISSUER) -> httpx.AsyncClient:
+    """An HTTP client with cookies of its own that reaches the application without a network."""
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=origin)
+
+
 class Subject:
     """A person at a browser: cookies of their own, and forms filled in as the pages give them."""
 
     def __init__(self, app: Litestar) -> None:
-        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=ISSUER)
+        self.http = browser_of(app)
 
     async def open(self, partner: PartnerProgram, request_uri: str) -> httpx.Response:
         """Follows the partner's link."""
@@ -266,7 +271,7 @@ class Platform:
     def __init__(self, app: Litestar, clock: ManualClock) -> None:
         self.app = app
         self.clock = clock
-        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=ISSUER)
+        self.http = browser_of(app)
 
     def service(self, name: str) -> Any:
         """One of the application's services."""

@@ -56,7 +56,7 @@ async def test_a_sources_client_may_supply_records_and_nothing_else(database: Da
         source, client = await partners.add_source(tx, "tax-bureau", Text("税务", "Tax"), ["TAX_RATING"], JWKS)
         assert client is not None
         assert await partners.client(tx, client.id) == client
-    assert (client.source, client.partner, client.scopes) == (source, None, {Scope.RECORDS})
+    assert (client.source, client.partner, client.scopes) == (source, None, frozenset({Scope.RECORDS}))
 
 
 async def test_a_sources_id_is_taken_once(database: Database, partners: PartnerService):
