@@ -1,5 +1,6 @@
 """From a check to an answer that can be proved."""
 
+import json
 import pickle
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -83,6 +84,15 @@ async def test_a_kept_answer_still_guards_its_receipt(client: Any) -> None:
     changed = msgspec.structs.replace(kept, outcome="not_evidenced")
     with pytest.raises(xinyi_sdk.ReceiptInvalid, match="outcome"):
         xinyi_sdk.verify_receipt(kept.receipt, jwks, answer=changed)
+
+
+async def test_an_archived_answer_verifies_years_later(client: Any, platform: Platform) -> None:
+    answer = await result(client.checks.create(**ASK))
+    archived = json.loads(answer.to_json())
+    original = platform.effects[platform.requests[-2].headers["idempotency-key"]]
+    assert archived["data"].items() <= original["data"].items()
+    verified = xinyi_sdk.verify_receipt(archived["receipt"], platform.log.jwks, answer=archived)
+    assert verified.id == answer.id
 
 
 async def test_words_that_this_version_doesnt_know_survive(client: Any, platform: Platform) -> None:

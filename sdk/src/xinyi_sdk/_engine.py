@@ -264,14 +264,14 @@ class Engine:
         """
         audience = "token" if token is None else "resource"
         for last in (False, True):
-            sent = self._nonces.get(audience)
-            proved = {"dpop": dpop_proof(key, method, url, self.now(), token=token, nonce=sent)}
+            known = self._nonces.get(audience)
+            proved = {"dpop": dpop_proof(key, method, url, self.now(), token=token, nonce=known)}
             request = Request(method, url, {**headers, **proved, **_authorization(token)}, body())
             response = yield from self._send(request)
             nonce = response.headers.get("dpop-nonce")
             if nonce is not None:
                 self._nonces[audience] = nonce
-            if last or nonce is None or nonce == sent or not _wants_nonce(response):
+            if last or nonce is None or not _wants_nonce(response):
                 break
         return response
 

@@ -106,6 +106,12 @@ class Answer(Struct, frozen=True, kw_only=True):
         """Whether the scenario's published criteria are met. ``False`` says nothing about the subject."""
         return self.outcome == Outcome.MET
 
+    def to_json(self) -> str:
+        """The answer and its receipt as the API wrote them: what to archive, and what ``xinyi-sdk verify`` reads."""
+        data = {name: getattr(self, name) for name in self.__struct_fields__ if name != "receipt"}
+        data["criteria"] = list(self.criteria.values())
+        return msgspec.json.encode({"data": data, "receipt": self.receipt.text}).decode()
+
 
 class ScenarioConsent(Struct, frozen=True, kw_only=True):
     """The consent that a scenario asks for: ``separate`` or ``written``, ``once`` or ``recurring``."""
