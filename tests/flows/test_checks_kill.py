@@ -73,7 +73,7 @@ async def test_every_acknowledged_check_survives_a_kill_and_the_ledger_verifies(
     assert await _counts(tmp_path, person.id) == (1, 0)
 
 
-async def _counts(folder: Path, subject_id: str) -> tuple[int, int]:
+async def _counts(folder: Path, subject_id: str) -> tuple[float, int]:
     """Uses counted per check stored (1 when none was lost or doubled), and checks without a leaf of their own."""
     services = Services.build(Settings(data_dir=folder))
     async with services.opened(), services.database.read() as tx:
