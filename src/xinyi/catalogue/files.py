@@ -20,6 +20,7 @@ _DURATION: Final = re.compile(r"^([1-9][0-9]{0,4})([dhm])$", re.ASCII)
 _UNITS: Final = {"d": "days", "h": "hours", "m": "minutes"}
 _COMPLAINT: Final = re.compile(r"^(?P<what>.*?)(?: - at `(?P<key>key` in `)?\$?(?P<path>.*)`)?$", re.DOTALL)
 _STEP: Final = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
+_MAX_DEPTH: Final = 32
 _MAX_BYTES: Final = 256 * 1024
 
 
@@ -62,11 +63,15 @@ def read(path: Path, type_: type[T]) -> tuple[T, Source]:
     Durations are written ``400d``, ``24h`` or ``15m``; dates stay text.
     """
     source = Source(path, _compose(path))
-    plain = _plain(source, source.root, set())
+    plain = _plain(source, source.root)
+
+    def convert(value: Any) -> T:
+        return msgspec.convert(value, type_, builtin_types=(timedelta,))
+
     try:
-        return msgspec.convert(plain, type_), source
+        return convert(plain), source
     except msgspec.ValidationError as error:
-        raise FileError([_located(source, plain, error, lambda value: msgspec.convert(value, type_))]) from error
+        raise FileError([_located(source, plain, error, convert)]) from error
 
 
 def _compose(path: Path) -> yaml.Node:
@@ -74,36 +79,51 @@ def _compose(path: Path) -> yaml.Node:
         data = path.read_bytes()
         if len(data) > _MAX_BYTES:
             raise FileError([Problem(path, 1, f"is larger than {_MAX_BYTES // 1024} KiB")])
-        node = yaml.compose(data.decode("utf-8"), _Loader)
+        text = data.decode("utf-8")
+        _check_form(path, text)
+        node = yaml.compose(text, _Loader)
     except (OSError, UnicodeDecodeError) as error:
         raise FileError([Problem(path, 1, f"can't be read as UTF-8 text ({type(error).__name__})")]) from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise FileError([Problem(path, mark.line + 1 if mark else 1, error.problem or "isn't YAML")]) from error
-    except (yaml.YAMLError, RecursionError) as error:
+    except yaml.YAMLError as error:
         raise FileError([Problem(path, 1, "isn't YAML")]) from error
     if node is None:
         raise FileError([Problem(path, 1, "is empty")])
     return node
 
 
-def _plain(source: Source, node: yaml.Node, seen: set[int]) -> Any:
+def _check_form(path: Path, text: str) -> None:
+    """Refuses what composing can't bear: it follows aliases, and libyaml's stack ends before deep nesting does."""
+    depth = 0
+    for event in yaml.parse(text, _Loader):
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        match event:
+            case yaml.AliasEvent():
+                raise FileError([Problem(path, line, "aliases aren't used here")])
+            case yaml.CollectionStartEvent():
+                depth += 1
+                if depth > _MAX_DEPTH:
+                    raise FileError([Problem(path, line, f"is nested deeper than {_MAX_DEPTH} levels")])
+            case yaml.CollectionEndEvent():
+                depth -= 1
+
+
+def _plain(source: Source, node: yaml.Node) -> Any:
     """The node's value as dicts, lists, text, numbers, booleans and durations."""
-    if id(node) in seen:
-        raise FileError([source.problem("aliases aren't used here")])
-    seen.add(id(node))
     if isinstance(node, yaml.MappingNode):
         result: dict[Hashable, Any] = {}
         for key_node, value_node in node.value:
-            key = _plain(source, key_node, seen)
+            key = _plain(source, key_node)
             if not isinstance(key, str):
                 raise FileError([Problem(source.path, key_node.start_mark.line + 1, "a key must be text")])
             if key in result:
                 raise FileError([Problem(source.path, key_node.start_mark.line + 1, f"`{key}` stands here twice")])
-            result[key] = _plain(source, value_node, seen)
+            result[key] = _plain(source, value_node)
         return result
     if isinstance(node, yaml.SequenceNode):
-        return [_plain(source, item, seen) for item in node.value]
+        return [_plain(source, item) for item in node.value]
     assert isinstance(node, yaml.ScalarNode), "nodes are mappings, sequences or scalars"
     text: str = node.value
     match node.tag:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final, Literal
+from unicodedata import category
 
 from msgspec import Meta, Struct
 
@@ -18,7 +19,8 @@ Name = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,39}$")]
 CHINA_TIME: Final = timezone(timedelta(hours=8), "Asia/Shanghai")
 """Dates in records are days of China Standard Time, which knows no daylight saving."""
 
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode categories that a line of text can't have. Private use is let in: rare characters of names are written so."""
 _DATE: Final = re.compile(r"^\d{4}-\d{2}-\d{2}$", re.ASCII)
 _INTEGER: Final = re.compile(r"^(0|-?[1-9]\d{0,17})$", re.ASCII)
 _TELLABLE: Final = re.compile(r"^[a-z][a-z_]{0,39}$", re.ASCII)
@@ -67,7 +69,7 @@ class TextField(Field, frozen=True, tag="str"):
         value = value.strip()
         if not 1 <= len(value) <= self.max_length:
             return Fault.OUT_OF_RANGE
-        return Fault.WRONG_FORM if _CONTROL.search(value) or not value.isprintable() else value
+        return Fault.WRONG_FORM if any(category(character) in _UNSEEN for character in value) else value
 
 
 class IntegerField(Field, frozen=True, tag="int"):

@@ -54,9 +54,6 @@ class Catalogue:
     def __iter__(self) -> Iterator[RecordType]:
         return iter(self._record_types.values())
 
-    def __len__(self) -> int:
-        return len(self._record_types)
-
 
 def _misnamed(record_type: RecordType, source: Source) -> list[Problem]:
     wanted = record_type.code.lower().replace("_", "-")

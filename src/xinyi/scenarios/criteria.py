@@ -5,12 +5,13 @@ A criterion is met when *some* current record satisfies it: another record can t
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 from msgspec import Struct
 
 from ..kernel.canonical import canonical_json
 from ..records.model import Record
-from .model import Criterion, Outcome, Rule, Scenario, Value
+from .model import Criterion, Disclose, Outcome, Rule, Scenario, Value
 
 
 class CriterionEvaluation(Struct, frozen=True):
@@ -18,6 +19,11 @@ class CriterionEvaluation(Struct, frozen=True):
 
     outcome: Outcome
     fields: dict[str, Value]
+
+
+_NOT_EVIDENCED: Final = CriterionEvaluation(Outcome.NOT_EVIDENCED, {})
+_MET: Final = CriterionEvaluation(Outcome.MET, {})
+_OUTCOME_ALONE: Final = frozenset({Disclose.NONE, Disclose.OUTCOME})
 
 
 class Evaluation(Struct, frozen=True):
@@ -29,8 +35,13 @@ class Evaluation(Struct, frozen=True):
 
 def evaluate(scenario: Scenario, records: Iterable[Record], at: datetime) -> Evaluation:
     """The outcome of ``scenario`` for a subject with these records, in any order, at the moment ``at``."""
-    current = [record for record in records if _is_current(record, at)]
-    criteria = {criterion.id: _evaluate(criterion, current, at) for criterion in scenario.criteria}
+    current: dict[str, list[Record]] = {}
+    for record in records:
+        if _is_current(record, at):
+            current.setdefault(record.record_type, []).append(record)
+    criteria = {
+        criterion.id: _evaluate(criterion, current.get(criterion.record, ()), at) for criterion in scenario.criteria
+    }
     return Evaluation(_apply(scenario.rule, criteria), criteria)
 
 
@@ -43,18 +54,19 @@ def _is_current(record: Record, at: datetime) -> bool:
 
 
 def _evaluate(criterion: Criterion, current: Sequence[Record], at: datetime) -> CriterionEvaluation:
+    """``current``: the records of the criterion's type that count at all."""
     satisfying = [record for record in current if _satisfies(record, criterion, at)]
     if not satisfying:
-        return CriterionEvaluation(Outcome.NOT_EVIDENCED, {})
+        return _NOT_EVIDENCED
+    if criterion.disclose in _OUTCOME_ALONE:
+        return _MET
     chosen = max(satisfying, key=_precedence)
     return CriterionEvaluation(Outcome.MET, {field: chosen.fields[field] for field in criterion.disclosed_fields})
 
 
 def _satisfies(record: Record, criterion: Criterion, at: datetime) -> bool:
-    return (
-        record.record_type == criterion.record
-        and at - record.observed_at <= criterion.max_age
-        and all(condition.holds(record.fields.get(field)) for field, condition in criterion.test.items())
+    return at - record.observed_at <= criterion.max_age and all(
+        condition.holds(record.fields.get(field)) for field, condition in criterion.test.items()
     )
 
 

@@ -167,9 +167,6 @@ class Explanation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     met: Text
     not_evidenced: Text
 
-    def of(self, outcome: Outcome) -> Text:
-        return self.met if outcome is Outcome.MET else self.not_evidenced
-
 
 class Scenario(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True, dict=True):
     """One version of one application scenario 应用场景."""

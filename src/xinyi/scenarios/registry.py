@@ -74,10 +74,6 @@ class Registry:
         except KeyError:
             raise XinyiError(Code.NOT_FOUND, "there is no such version of a scenario") from None
 
-    def versions(self, scenario_id: str) -> list[Scenario]:
-        """All versions, the oldest first; none for an unknown id."""
-        return list(self._versions.get(scenario_id, {}).values())
-
     def cases(self, scenario: Scenario) -> tuple[Case, ...]:
         """The published cases of this version."""
         return self._cases.get((scenario.id, scenario.version), ())

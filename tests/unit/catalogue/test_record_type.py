@@ -87,6 +87,12 @@ def test_text_stays_on_one_line_and_can_be_printed(text: str) -> None:
     assert fault("HONOUR", honour) == ("title", Fault.WRONG_FORM)
 
 
+@pytest.mark.parametrize("text", ["全国　文明", "\U000323b0", "\ue000", "a b–c（d）"])
+def test_what_names_are_written_with_is_let_in(text: str) -> None:
+    honour = {"title": f" {text} ", "level": "municipal", "date": "2026-01-01"}
+    assert CATALOGUE.get("HONOUR").validate(honour)["title"] == text
+
+
 def test_a_stray_member_that_might_be_data_is_not_repeated() -> None:
     fields = {"months": 12, "as_of": "2026-10-01", "11010519491231002X": "x"}
     member, code = fault("SOCINS_PAID", fields)
