@@ -7,42 +7,32 @@ import httpx
 import pytest
 from joserfc import jws
 from joserfc.jwk import KeySet
-from litestar import Litestar
 
-from tests.support.clock import ManualClock
 from tests.support.ledger import Log, entry
-from xinyi.app import create_app
+from tests.support.rooms import calling
+from tests.support.world import World, new_world
 from xinyi.kernel.canonical import b64url, unb64url
-from xinyi.ledger.service import LedgerService
+from xinyi.ledger.http import LedgerController
 from xinyi.ledger.tree import leaf_hash, verify_consistency, verify_inclusion
-from xinyi.settings import Settings
-from xinyi.storage.database import Database
-from xinyi.storage.keys import open_keys
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def app(tmp_path: Path) -> AsyncGenerator[Litestar]:
-    app = create_app(Settings(data_dir=tmp_path), ManualClock())
-    async with app.lifespan():
-        yield app
+async def world(tmp_path: Path) -> AsyncGenerator[World]:
+    async with new_world(tmp_path) as world:
+        yield world
 
 
 @pytest.fixture
-async def http(app: Litestar) -> AsyncGenerator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
+async def http(world: World) -> AsyncGenerator[httpx.AsyncClient]:
+    async with calling(world, [LedgerController]) as client:
         yield client
 
 
 @pytest.fixture
-async def log(app: Litestar, tmp_path: Path) -> AsyncGenerator[Log]:
-    """The ledger of the application, as another worker would fill it."""
-    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'xinyi.sqlite3'}")
-    ledger = LedgerService(open_keys(tmp_path / "keys", create=False).ledger, "http://127.0.0.1:8000", ManualClock())
-    yield Log(database, ledger, ManualClock())
-    await database.close()
+def log(world: World) -> Log:
+    return Log(world.services.database, world.services.ledger, world.clock)
 
 
 async def test_anyone_can_read_the_keys(http: httpx.AsyncClient) -> None:

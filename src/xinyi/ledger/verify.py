@@ -320,8 +320,6 @@ def _beyond(newest: Checkpoint | None, tree_size: int, report: Report) -> str | 
         return f"the head says that there are {tree_size} entries"
     if tree_size and (newest is None or newest.tree_size != tree_size or newest.root_hash != report.root):
         return "the head's checkpoint isn't that of the whole log"
-    if newest is not None and newest.log_id != report.log_id:
-        return "the head's checkpoint is of another log"
     return None
 
 

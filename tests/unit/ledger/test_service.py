@@ -7,7 +7,7 @@ from itertools import combinations
 import msgspec
 import pytest
 from joserfc import jws
-from joserfc.jwk import KeySet
+from joserfc.jwk import ECKey, KeySet
 from sqlalchemy import event
 
 from tests.support.clock import ManualClock
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.anyio
 
 async def test_a_receipt_proves_its_entry_with_the_published_keys_alone(log: Log) -> None:
     receipts = await log.append(1, 5, 3)
-    keys = KeySet.import_key_set(log.ledger.jwks())
+    keys = KeySet([ECKey.import_key(jwk) for jwk in log.ledger.jwks()["keys"]])
     for number, receipt in enumerate(receipts):
         body, proof, token = receipt.split("~")
         assert unb64url(body) == entry(number).body
@@ -96,10 +96,10 @@ async def test_what_is_rolled_back_was_never_there(log: Log) -> None:
 
 async def test_batches_of_one_transaction_follow_each_other(log: Log) -> None:
     async with log.database.transaction() as tx:
-        first = await log.ledger.append(tx, [entry(0)], log.clock.now())
-        second = await log.ledger.append(tx, [entry(1)], log.clock.now())
+        [first] = await log.ledger.append(tx, [entry(0)], log.clock.now())
+        [second] = await log.ledger.append(tx, [entry(1)], log.clock.now())
     keys = CheckpointKeys(log.ledger.jwks())
-    assert [read_receipt(*r, keys)[1].tree_size for r in (first, second)] == [1, 2]
+    assert [read_receipt(receipt, keys)[1].tree_size for receipt in (first, second)] == [1, 2]
 
 
 async def test_workers_that_begin_at_once_make_one_log(database: Database, keys: KeyRing, clock: ManualClock) -> None:

@@ -7,7 +7,7 @@ import pymerkle
 import pytest
 
 from xinyi.ledger import tree
-from xinyi.ledger.tree import EMPTY, Span
+from xinyi.ledger.tree import EMPTY, Node, Span
 
 # The entries and roots of the certificate-transparency reference implementation (merkletree/merkle_tree_test.cc).
 ENTRIES = [
@@ -145,7 +145,7 @@ def test_an_independent_library_gives_the_same_roots_and_accepts_the_same_paths(
 
 
 def test_a_growth_stores_each_complete_subtree_once() -> None:
-    frontier, nodes = EMPTY, {}
+    frontier, nodes = EMPTY, dict[Node, bytes]()
     for start, end in pairwise([0, 1, 4, 5, 8, 8, 33]):
         growth = frontier.grow([tree.leaf_hash(bytes([i])) for i in range(start, end)])
         assert nodes.keys().isdisjoint(growth.nodes)

@@ -336,6 +336,23 @@ async def test_a_body_taken_away_without_an_erasure_reads_deleted(log: Log) -> N
         assert named(await verify(log)) == (FaultKind.DELETED, 2, 2)
 
 
+async def test_the_first_of_several_faults_is_named(log: Log) -> None:
+    await log.append(4, 4)
+    await log.sql(
+        "UPDATE ledger_entries SET body = NULL, erased_by = 0 WHERE leaf_index = 2",
+        f"UPDATE ledger_entries SET body = {sql_body(FORGED_BODY)} WHERE leaf_index = 5",
+        "DELETE FROM ledger_leaves WHERE leaf_index = 7",
+    )
+    assert named(await verify(log)) == (FaultKind.DELETED, 2, 2)
+
+
+async def test_a_log_cant_go_by_the_name_of_another(log: Log) -> None:
+    await log.append(2, 1)
+    tables = ("leaves", "entries", "nodes", "checkpoints", "head")
+    await log.sql(*(f"UPDATE ledger_{table} SET log_id = 'log_{'0' * 26}'" for table in tables))
+    assert named(await verify(log)) == (FaultKind.FORGED, 0, 1)
+
+
 @pytest.mark.parametrize(
     "damage",
     [
