@@ -14,15 +14,17 @@ from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import HeaderParameter, PathParameter, QueryParameter
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from ..catalogue.model import Fault
 from ..kernel.canonical import b64url
 from ..kernel.errors import Code, XinyiError
 from ..kernel.ids import is_id
 from ..settings import Settings
+from ..subjects.model import IdentifierProblem
 from ..web.envelope import Envelope
 from ..web.principal import Principal, Scope, requires
 from ..web.problem import problems
 from .imports import RecordImports
-from .model import RecordBatch, RowVerdict
+from .model import RecordBatch, RowProblem, RowVerdict
 from .rows import Format
 
 MEDIA_TYPES: Final = {"application/x-ndjson": Format.NDJSON, "text/csv": Format.CSV}
@@ -70,11 +72,17 @@ class BatchView(Struct, frozen=True, kw_only=True):
     finished_at: Annotated[datetime, Meta(tz=True, description="When the last line was read.")] | None
 
 
+_ROW_CODES: Final = sorted(code.value for codes in (RowProblem, Fault, IdentifierProblem) for code in codes)
+
+
 class RowError(Struct, frozen=True):
     """Why one row was rejected. Never holds a value or an identifier."""
 
     line: Annotated[int, Meta(ge=1, description="The line of the body, from 1.", examples=[17])]
-    code: Annotated[str, Meta(description="A stable code.", examples=["out_of_range"])]
+    code: Annotated[
+        str,
+        Meta(description="A stable code.", examples=["out_of_range"], extra_json_schema={"enum": _ROW_CODES}),
+    ]
     member: (
         Annotated[str, Meta(description="The member to blame, if one is.", examples=["fields.months"])] | UnsetType
     ) = UNSET
@@ -110,9 +118,6 @@ class _Upload(Operation):
         )
 
 
-_CALLER: Final = (Code.UNAUTHENTICATED, Code.INVALID_TOKEN, Code.INVALID_DPOP_PROOF, Code.INSUFFICIENT_SCOPE)
-
-
 class RecordBatchController(Controller):
     """Uploads of records, for sources."""
 
@@ -126,17 +131,7 @@ class RecordBatchController(Controller):
         status_code=201,
         request_max_body_size=None,  # the setting `upload_limit` takes its place
         operation_class=_Upload,
-        responses=problems(
-            Code.MALFORMED,
-            *_CALLER,
-            Code.NOT_ENTITLED,
-            Code.WRONG_STATE,
-            Code.BODY_TOO_LARGE,
-            Code.UNSUPPORTED_MEDIA_TYPE,
-            Code.INVALID,
-            Code.IDEMPOTENCY_KEY_REUSED,
-            Code.UNAVAILABLE,
-        ),
+        responses=problems(Code.PARTNER_SUSPENDED, Code.WRONG_STATE, Code.IDEMPOTENCY_KEY_REUSED, Code.UNAVAILABLE),
     )
     async def create(
         self,
@@ -163,7 +158,7 @@ class RecordBatchController(Controller):
         "/{batch_id:str}",
         operation_id="getRecordBatch",
         summary="See what became of an upload",
-        responses=problems(*_CALLER, Code.NOT_FOUND, Code.UNAVAILABLE),
+        responses=problems(Code.UNAVAILABLE),
     )
     async def read(
         self, batch_id: BatchId, principal: NamedDependency[Principal], imports: NamedDependency[RecordImports]
@@ -175,7 +170,7 @@ class RecordBatchController(Controller):
         "/{batch_id:str}/errors",
         operation_id="listRecordBatchErrors",
         summary="See which rows were rejected",
-        responses=problems(*_CALLER, Code.NOT_FOUND, Code.INVALID, Code.UNAVAILABLE),
+        responses=problems(Code.UNAVAILABLE),
     )
     async def errors(
         self,

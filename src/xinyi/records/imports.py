@@ -69,7 +69,7 @@ class RecordImports:
     async def open(self, source_id: str, format_: Format, digest: str | None) -> RecordBatch:
         """A batch to :meth:`run`: the one that was interrupted, when ``digest`` names its content, or a new one.
 
-        Raises ``XinyiError``: NOT_FOUND (the source) or NOT_ENTITLED (it is suspended).
+        Raises ``XinyiError``: NOT_FOUND (the source) or PARTNER_SUSPENDED.
         """
         async with self._database.transaction() as tx:
             await self._active_source(tx, source_id)
@@ -95,8 +95,8 @@ class RecordImports:
         """Imports what the batch hasn't yet of ``file``, to the end, and says how it went.
 
         ``committed`` is called after each chunk that is safely stored. Raises ``XinyiError``: INVALID (a CSV header
-        that no row fits), WRONG_STATE (the same batch is being imported by somebody else), NOT_ENTITLED (the source
-        was suspended), UNAVAILABLE.
+        that no row fits), WRONG_STATE (the same batch is being imported by somebody else), PARTNER_SUSPENDED or
+        UNAVAILABLE.
         """
         if batch.finished:
             return batch
@@ -186,7 +186,7 @@ class RecordImports:
     async def _active_source(self, tx: AsyncConnection, source_id: str) -> Source:
         source = await self._partners.source(tx, source_id)
         if not source.active:
-            raise XinyiError(Code.NOT_ENTITLED, "the source is suspended")
+            raise XinyiError(Code.PARTNER_SUSPENDED, "the source is suspended")
         return source
 
     async def _commit(self, batch: RecordBatch, lines: Sequence[_Line]) -> RecordBatch:

@@ -318,7 +318,7 @@ async def test_an_unknown_or_suspended_source_sends_nothing(desk: Desk) -> None:
         await desk.partners.suspend_source(tx, "bureau")
     with pytest.raises(XinyiError) as suspended:
         await desk.imports.run(batch, io.BytesIO(ndjson([row()])))
-    assert suspended.value.code is Code.NOT_ENTITLED
+    assert suspended.value.code is Code.PARTNER_SUSPENDED
     assert await desk.of(COMPANY) == []
 
 
@@ -359,6 +359,21 @@ async def test_one_batch_is_imported_by_one_at_a_time(desk: Desk) -> None:
     with pytest.raises(XinyiError) as error:
         await desk.imports.run(batch, io.BytesIO(ndjson([row()])))
     assert error.value.code is Code.WRONG_STATE
+
+
+async def test_who_falls_behind_another_run_of_the_batch_stores_nothing(desk: Desk) -> None:
+    def stop(_batch: RecordBatch) -> None:
+        raise Stop
+
+    data = ndjson(row(source_ref=f"ref-{number}") for number in range(700))
+    batch = await desk.imports.open("bureau", Format.NDJSON, "digest")
+    with pytest.raises(Stop):
+        await desk.imports.run(batch, io.BytesIO(data), stop)
+    with pytest.raises(XinyiError) as error:
+        await desk.imports.run(batch, io.BytesIO(data))  # still thinks that nothing is done
+    assert error.value.code is Code.WRONG_STATE
+    now = await desk.imports.batch("bureau", batch.id)
+    assert (now.lines, now.accepted, now.unchanged) == (500, 500, 0)
 
 
 async def test_an_idempotency_key_names_one_batch(desk: Desk) -> None:
