@@ -9,7 +9,10 @@ ERASURE: Final = "erasure"
 
 
 class NewEntry(Struct, frozen=True):
-    """One entry to append: the ledger keeps ``body`` exactly as given and looks at nothing inside it."""
+    """One entry to append: the ledger keeps ``body`` exactly as given and checks nothing inside it.
+
+    Where the body has members ``kind`` and ``id``, they are these: verification holds the rows against them.
+    """
 
     kind: str
     id: str

@@ -26,7 +26,6 @@ from .tree import EMPTY, EMPTY_ROOT, Accumulator, Frontier, Node, leaf_hash
 Progress = Callable[[int], None]
 """Told how many more leaves (of a database) or bytes (of a file) were read."""
 
-
 LONGEST_BATCH: Final = 100_000
 """A fault in a longer batch isn't narrowed by the stored nodes, which would have to be held."""
 
@@ -52,7 +51,8 @@ class Verifier:
         """``known`` are checkpoints of this log that were kept elsewhere, already verified."""
         self._keys = keys
         self._log_id = log_id
-        self._known = sorted(known, key=lambda checkpoint: checkpoint.tree_size)
+        # A checkpoint of no entries agrees with every log.
+        self._known = sorted((each for each in known if each.tree_size), key=lambda each: each.tree_size)
         self._confirmed = 0
         """The size of the largest known checkpoint that the log agrees with."""
         self._doubt: Checkpoint | None = None
@@ -73,7 +73,7 @@ class Verifier:
         for checkpoint in self._known:
             if checkpoint.log_id != log_id:
                 detail = f"the older checkpoint is of another log, {checkpoint.log_id}"
-                self._fault = Fault(FaultKind.REWRITTEN, 0, max(checkpoint.tree_size, 1) - 1, detail)
+                self._fault = Fault(FaultKind.REWRITTEN, 0, checkpoint.tree_size - 1, detail)
 
     @property
     def entries(self) -> int:
