@@ -11,7 +11,7 @@ from typing import BinaryIO, Final
 import click
 import msgspec
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from ..kernel.canonical import b64url
@@ -57,11 +57,11 @@ async def import_(services: Services, file: str, source: str, format_: str | Non
     """
     kind = Format(format_ or ("csv" if file.lower().endswith(".csv") else "ndjson"))
     with _opened(file) as stream:
-        digest = None if file == _STDIN else _digest(stream)
+        digest = _digest(stream) if stream.seekable() else None  # a pipe can be read but once
         batch = await services.imports.open(source, kind, digest)
         if batch.lines:
             click.echo(f"goes on after line {batch.lines}", err=True)
-        with _progress(batch, None if file == _STDIN else _count(stream)) as committed:
+        with _progress(batch, _count(stream) if stream.seekable() else None) as committed:
             batch = await services.imports.run(batch, stream, committed)
     if report is not None:
         await _report(services, batch, report)
@@ -98,7 +98,7 @@ def _progress(batch: RecordBatch, lines: int | None) -> Iterator[Committed]:
     if not console.is_terminal:
         yield _notes()
         return
-    columns = (TextColumn("records"), BarColumn(), MofNCompleteColumn(), TransferSpeedColumn(), TimeElapsedColumn())
+    columns = (TextColumn("records"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("records", total=lines, completed=batch.lines)
 
