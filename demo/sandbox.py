@@ -87,21 +87,26 @@ class Sandbox:
         self._announce("xinyi " + " ".join(["serve", *words]))
         server = Popen(command, stderr=PIPE, text=True)  # noqa: S603 (our own words)
         assert server.stderr is not None
-        try:
-            yield _address(server.stderr)
-        finally:
-            server.terminate()
-            server.wait()
+        with server.stderr as lines:
+            relay = Thread(target=lambda: stderr.writelines(lines))
+            try:
+                url = _address(lines)
+                relay.start()
+                yield url
+            finally:
+                server.terminate()
+                server.wait()
+                if relay.is_alive():
+                    relay.join()
 
     def _short(self, word: str) -> str:
         return word.replace(str(self.folder), self.folder.name)
 
 
 def _address(lines: IO[str]) -> str:
-    """The address that a starting server prints; what it prints later is passed on."""
+    """The address that a starting server prints; what it prints before is passed on."""
     for line in lines:
         if line.startswith("xinyi sandbox: "):
-            Thread(target=lambda: stderr.writelines(lines), daemon=True).start()
             return line.split()[-1]
         stderr.write(line)
     raise RuntimeError("the server didn't start")

@@ -57,13 +57,11 @@ def show(url: str, members: list[Member]) -> None:
 
     bikes = members[0]
     console.print(f"""
-[bold]试一试[/bold] try, in another terminal: .venv/bin/python
-[dim]>>>[/dim] from xinyi_sdk import Xinyi
-[dim]>>>[/dim] client = Xinyi(base_url="{url}", client_id="{bikes.client_id}", private_key="{bikes.private_key}")
-[dim]>>>[/dim] request = client.consents.start(scenario="bike-deposit", redirect_uri="{bikes.redirect_uri}")
-[dim]>>>[/dim] print(request.url)  # open it, agree, and copy the address you land on: nothing listens there
-[dim]>>>[/dim] consent = client.consents.finish(input("callback: "), request)
-[dim]>>>[/dim] client.checks.create(scenario="bike-deposit", consent_id=consent.id, reference="RIDE-1").outcome
+[bold]试一试[/bold] try the example of README.md in another terminal, with
+  export XINYI_SDK_BASE_URL={url}
+  export XINYI_SDK_CLIENT_ID={bikes.client_id}
+  export XINYI_SDK_PRIVATE_KEY_FILE={bikes.private_key}
+The browser ends at {bikes.redirect_uri}, where nothing listens: copy the address.
 
 Ctrl-C stops it; the data stays in var/.""")
 
