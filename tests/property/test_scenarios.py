@@ -16,7 +16,7 @@ from xinyi.records.model import Record
 from xinyi.scenarios.criteria import Evaluation, evaluate
 from xinyi.scenarios.disclosure import Disclosure, minimise
 from xinyi.scenarios.facts import Fact
-from xinyi.scenarios.model import Disclose, Outcome, Scenario
+from xinyi.scenarios.model import Condition, Disclose, Outcome, Scenario
 from xinyi.scenarios.registry import Registry
 
 CATALOGUE = Catalogue.load()
@@ -217,14 +217,26 @@ def test_what_is_told_is_what_the_newest_satisfying_record_says(scenario: Scenar
             assert got.fields in candidates
 
 
-@given(scenarios(), current_records())
-def test_a_band_holds_the_value_that_it_stands_for(scenario: Scenario, record: Record) -> None:
-    everything = evaluate(scenario, [record], AT)
-    for criterion, fields in answer(scenario, [record]).disclosed.items():
-        bands = scenario.criterion(criterion).bands
-        for field in bands.keys() & fields.keys():
-            low, _, high = str(fields[field]).removesuffix("+").partition("-")
-            value = everything.criteria[criterion].fields[field]
-            assert isinstance(value, int)
-            assert int(low) <= value <= (int(high) if high else value)
-            assert int(low) in bands[field]
+@given(st.sets(st.integers(1, 20), min_size=1, max_size=6), st.integers(0, 20))
+def test_a_band_holds_the_value_that_it_stands_for(bounds: set[int], above: int) -> None:
+    least, *_ = ordered = sorted(bounds)
+    value = least + above
+    [criterion] = TELLING.criteria
+    banded = replace(
+        criterion,
+        test={"n": Condition(at_least=least)},
+        disclose=Disclose.BAND,
+        fields=(),
+        bands={"n": tuple(ordered)},
+    )
+    record = Record(
+        record_type="T1", source="one", source_ref="a", observed_at=AT, valid_until=None, fields={"n": value}
+    )
+    label = str(answer(replace(TELLING, criteria=(banded,)), [record]).disclosed["c1"]["n"])
+    low, _, high = label.removesuffix("+").partition("-")
+    following = [bound for bound in ordered if bound > int(low)]
+    assert int(low) in bounds
+    assert int(low) <= value
+    assert label == (f"{low}-{high}" if following else f"{low}+")
+    if following:
+        assert value <= int(high) == following[0] - 1
