@@ -25,7 +25,14 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.is_sqlite = url.startswith("sqlite")
-        self._engine = create_async_engine(url, pool_size=5, max_overflow=5, pool_timeout=5, pool_pre_ping=False)
+        self._engine = create_async_engine(
+            url,
+            pool_size=5,
+            max_overflow=5,
+            pool_timeout=5,
+            pool_pre_ping=False,
+            hide_parameters=True,  # an error's text must not hold a value
+        )
         # SQLite has one writer: waiting in the event loop is cheaper and fairer than its busy handler's polling.
         self._writer: asyncio.Lock | None = asyncio.Lock() if self.is_sqlite else None
         if self.is_sqlite:

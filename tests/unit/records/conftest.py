@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from tests.support.clock import ManualClock
+from tests.support.keys import fresh_keys
 from xinyi.catalogue.service import Catalogue
 from xinyi.kernel.text import Text
 from xinyi.partners.service import PartnerService
@@ -19,7 +20,6 @@ from xinyi.records.rows import Format
 from xinyi.records.service import RecordService
 from xinyi.sandbox import identities
 from xinyi.storage.database import Database
-from xinyi.storage.keys import open_keys
 from xinyi.subjects.model import Identifier
 from xinyi.subjects.service import SubjectService
 
@@ -55,7 +55,7 @@ class Desk:
         self.database = database
         self.catalogue = _catalogue()
         self.partners = PartnerService(self.clock, sandbox=True)
-        self.subjects = SubjectService(open_keys(folder, create=True), self.clock, allow_synthetic=sandbox)
+        self.subjects = SubjectService(fresh_keys(folder), self.clock, allow_synthetic=sandbox)
         self.records = RecordService(self.catalogue, self.clock)
         self.imports = RecordImports(
             database, self.clock, subjects=self.subjects, catalogue=self.catalogue, partners=self.partners

@@ -5,7 +5,8 @@ from datetime import date
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, insert, select, text
+from sqlalchemy.exc import IntegrityError
 from stdnum.cn import uscc
 
 from tests.unit.records.conftest import COMPANY, OTHER, Desk, ndjson, row
@@ -223,6 +224,13 @@ async def test_a_row_that_the_database_refuses_stops_no_other(desk: Desk) -> Non
     batch = await desk.send([row(source_ref=f"ref-{number}") for number in range(20)])
     assert (batch.accepted, batch.rejected) == (19, 1)
     assert await desk.imports.rejections(batch.id, after_line=0, limit=5) == [rejected(8, "not_storable")]
+
+
+async def test_a_database_error_tells_no_value(desk: Desk) -> None:
+    with pytest.raises(IntegrityError) as error:
+        async with desk.database.transaction() as tx:
+            await tx.execute(insert(records), {"id": "a", "source_ref": "secret"})
+    assert "secret" not in str(error.value)
 
 
 async def test_csv_says_the_same_as_ndjson(desk: Desk) -> None:
