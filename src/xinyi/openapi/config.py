@@ -19,7 +19,8 @@ who agreed to it, and gets the smallest possible answer, with a receipt that ver
 
 **Access tokens** are bound to the caller's key: each request carries `Authorization: DPoP …` and, in `DPoP`, a fresh
 proof (RFC 9449). **Times** are RFC 3339, UTC, in whole seconds. **Bodies** are read strictly: nothing is coerced, and a
-member that isn't known is refused.
+member that isn't known is refused. **Exchanges** are named by `x-fapi-interaction-id`: the UUID that you send,
+or one that is made; it comes back with every answer.
 """
 
 _TAGS: Final = (

@@ -136,7 +136,7 @@ class _View:
                     yield self._operation(method.upper(), path, operation)
 
     def _operation(self, method: str, path: str, operation: dict[str, Any]) -> OperationView:
-        parameters = [self._resolve(parameter) for parameter in operation["parameters"]]
+        parameters = [each for each in operation["parameters"] if "$ref" not in each]  # the common one is told once
         security = operation["security"]
         content = operation.get("requestBody", {}).get("content", {})
         return OperationView(
@@ -236,7 +236,7 @@ def _shown(value: Any) -> str:
 
 def _command(method: str, url: str, security: list[dict[str, Any]], content: dict[str, Any]) -> str:
     """How to call the operation from a shell."""
-    parts = ["curl" if method == "GET" else f"curl -X {method}", shlex.quote(url)]
+    parts = [f"curl {'' if method == 'GET' else f'-X {method} '}{shlex.quote(url)}"]
     if any("dpop" in each for each in security):
         parts += ['-H "Authorization: DPoP $TOKEN"', '-H "DPoP: $PROOF"']
     elif security:
