@@ -34,8 +34,8 @@ def main() -> None:
 
 def set_up_python() -> None:
     installed, linked = VENV / ".installed", VENV / ".linked"
-    environment = fingerprint(LOCK, Path(__file__), extra=sys.version + sys.base_prefix)
-    if not is_current(installed, environment):
+    environment = fingerprint(LOCK, Path(__file__), extra=f"{sys.version} {sys.base_prefix} {VENV}")
+    if not is_current(installed, environment) or not VENV_PYTHON.exists():
         say("installing the locked packages into .venv")
         installed.unlink(missing_ok=True)
         linked.unlink(missing_ok=True)
