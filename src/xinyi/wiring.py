@@ -23,7 +23,7 @@ from .scenarios.registry import Registry
 from .settings import Settings
 from .storage.cache import MemoryCache
 from .storage.database import Database
-from .storage.keys import Keys, open_keys
+from .storage.keys import Keys, make_keys, open_keys
 from .subjects.service import SubjectService
 from .web.session import Sessions
 
@@ -59,7 +59,7 @@ class Services(Struct, frozen=True, kw_only=True):
         """
         clock = clock or SystemClock()
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        keys = open_keys(settings.keys_dir, create=settings.is_sandbox)
+        keys = installation_keys(settings, clock)
         cache = MemoryCache(clock)
         database = Database(settings.effective_database_url)
         catalogue = Catalogue.load(settings.scenarios_dir)
@@ -149,3 +149,10 @@ class Services(Struct, frozen=True, kw_only=True):
                 yield self
             finally:
                 await self.engine.stop()
+
+
+def installation_keys(settings: Settings, clock: Clock) -> Keys:
+    """The keys of the installation; the sandbox makes those that are missing. Raises ``KeysMissing`` elsewhere."""
+    if settings.is_sandbox:
+        make_keys(settings.keys_dir, clock.now())
+    return open_keys(settings.keys_dir)

@@ -151,7 +151,7 @@ async def test_what_is_anothers_is_what_does_not_exist(
         ({"reference": "x" * 129}, 422, "invalid", "/reference"),
         ({"reference": 7}, 422, "invalid", "/reference"),
         ({"identifier": "11010519491231002X"}, 422, "invalid", "/identifier"),
-        ({"consent_id": "cns_unknown"}, 404, "not_found", None),
+        ({"consent_id": "cns_unknown"}, 404, "not_found", "/consent_id"),
     ],
 )
 async def test_what_is_wrong_with_a_question_is_pointed_at(

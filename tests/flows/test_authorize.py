@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from tests.support.clock import ManualClock
+from tests.support.keys import fresh_keys
 from tests.support.oauth import (
     ABSENT,
     ISSUER,
@@ -25,7 +26,6 @@ from xinyi.app import create_app
 from xinyi.consents.tables import consents
 from xinyi.sandbox.personas import personas
 from xinyi.settings import Environment, Settings
-from xinyi.storage.keys import open_keys
 
 pytestmark = pytest.mark.anyio
 
@@ -318,7 +318,7 @@ async def test_a_sign_in_form_without_its_token_signs_nobody_in(platform: Platfo
 
 async def test_personas_do_not_exist_outside_the_sandbox(tmp_path: Path):
     settings = Settings(data_dir=tmp_path, issuer="https://xinyi.example", environment=Environment.PRODUCTION)
-    open_keys(settings.keys_dir, create=True)
+    fresh_keys(settings.keys_dir)
     app = create_app(settings, ManualClock())
     async with app.lifespan():
         http = browser_of(app, settings.issuer)

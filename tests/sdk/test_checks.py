@@ -105,7 +105,6 @@ async def test_words_that_this_version_doesnt_know_survive(client: Any, platform
 @pytest.mark.parametrize(
     ("code", "error"),
     [
-        ("consent_not_authorised", xinyi_sdk.ConsentRequired),
         ("consent_paused", xinyi_sdk.ConsentPaused),
         ("consent_withdrawn", xinyi_sdk.ConsentWithdrawn),
         ("consent_expired", xinyi_sdk.ConsentExpired),

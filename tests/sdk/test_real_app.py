@@ -222,7 +222,7 @@ async def test_an_unknown_consent_is_not_found(stage: Stage) -> None:
         with pytest.raises(xinyi_sdk.NotFound):
             await result(call("cns_01kb0x4m9v5w8q2r7s3t6y1zab"))
     create = stage.client.checks.create
-    with pytest.raises(xinyi_sdk.NotFound):
+    with pytest.raises(xinyi_sdk.ConsentRequired):
         await result(create(scenario="bike-deposit", consent_id="cns_01kb0x4m9v5w8q2r7s3t6y1zab", reference="C"))
 
 

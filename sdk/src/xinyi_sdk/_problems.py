@@ -25,7 +25,7 @@ def error_of(response: Response, now: float) -> APIError:
     """The exception for a response."""
     problem = problem_of(response)
     code = problem.get("code") or problem.get("error")
-    found = error_class(code if isinstance(code, str) else None, response.status)
+    found = error_class(code if isinstance(code, str) else None, response.status, problem.get("source"))
     return found(problem, response.status, response.headers.get(REQUEST_ID), retry_after(response.headers, now))
 
 

@@ -14,7 +14,7 @@
     │   │   ├── PartnerSuspended
     │   │   ├── ScenarioMismatch
     │   │   └── ConsentError        the consent doesn't carry this check
-    │   │       ├── ConsentRequired
+    │   │       ├── ConsentRequired     404: there is no such consent
     │   │       ├── ConsentPaused
     │   │       ├── ConsentWithdrawn
     │   │       ├── ConsentExpired
@@ -169,7 +169,7 @@ class ConsentError(PermissionDenied):
 
 
 class ConsentRequired(ConsentError):
-    """The subject hasn't given the consent, or refused it."""
+    """There is no such consent: it was never given, or it isn't yours. The platform tells these cases by one 404."""
 
 
 class ConsentPaused(ConsentError):
@@ -288,7 +288,6 @@ _BY_CODE: Final[Mapping[str, type[APIError]]] = {
     "not_entitled": NotEntitled,
     "partner_suspended": PartnerSuspended,
     "scenario_mismatch": ScenarioMismatch,
-    "consent_not_authorised": ConsentRequired,
     "consent_paused": ConsentPaused,
     "consent_withdrawn": ConsentWithdrawn,
     "consent_expired": ConsentExpired,
@@ -311,8 +310,13 @@ _BY_STATUS: Final[Mapping[int, type[APIError]]] = {
 }
 
 
-def error_class(code: str | None, status: int) -> type[APIError]:
-    """The class for a code, or for the status when the code is new to this version of the SDK."""
+def error_class(code: str | None, status: int, source: object = None) -> type[APIError]:
+    """The class for a code, or for the status when the code is new to this version of the SDK.
+
+    ``source`` tells a consent that isn't there from a check that isn't.
+    """
+    if code == "not_found" and source == "/consent_id":
+        return ConsentRequired
     if code is not None and code in _BY_CODE:
         return _BY_CODE[code]
     if status >= 500:

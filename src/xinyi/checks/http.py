@@ -31,7 +31,6 @@ _REFUSALS = (
     Code.NOT_ENTITLED,
     Code.PARTNER_SUSPENDED,
     Code.SCENARIO_MISMATCH,
-    Code.CONSENT_NOT_AUTHORISED,
     Code.CONSENT_PAUSED,
     Code.CONSENT_WITHDRAWN,
     Code.CONSENT_EXPIRED,
@@ -121,7 +120,7 @@ def _answered(result: Result) -> Answered:
     """Raises the refusal, if it is one."""
     if isinstance(result, Refused):
         instance = None if result.check_id is None else f"/v1/checks/{result.check_id}"
-        raise XinyiError(result.code, instance=instance)
+        raise XinyiError(result.code, source=result.source, instance=instance)
     return result
 
 

@@ -63,7 +63,9 @@ class Answer(Struct, frozen=True, kw_only=True):
     ]
     salts: Annotated[dict[str, dict[str, str]], Meta(description="By criterion and field: what opens the commitment.")]
     as_of: Annotated[datetime, Meta(tz=True, description="When the records were looked at.")]
-    valid_until: Annotated[datetime, Meta(tz=True, description="`as_of` plus the scenario's answer_ttl, within the consent.")]
+    valid_until: Annotated[
+        datetime, Meta(tz=True, description="`as_of` plus the scenario's answer_ttl, within the consent.")
+    ]
     consent_expires_at: Annotated[datetime, Meta(tz=True, description="When the consent ends.")]
 
 
@@ -109,10 +111,14 @@ class Answered(Struct, frozen=True):
 
 
 class Refused(Struct, frozen=True):
-    """A refusal. ``check_id`` is set when it was made under a known consent and left a leaf in the ledger."""
+    """A refusal. ``check_id`` is set when it was made under a known consent and left a leaf in the ledger.
+
+    ``source`` points at the member of the request that is to blame.
+    """
 
     code: Code
     check_id: str | None = None
+    source: str | None = None
 
 
 Result = Answered | Refused
@@ -157,7 +163,7 @@ def check_entry(answer: Answer, *, consent_id: str, partner_id: str, reference: 
     )
 
 
-def refusal_entry(check_id: str, code: Code, ask: Ask, subject: str | None, at: datetime) -> bytes:
+def refusal_entry(check_id: str, code: Code, ask: Ask, subject: str, at: datetime) -> bytes:
     """What the ledger keeps of a refusal: who asked what under which consent, and the code."""
     entry: Mapping[str, Any] = {
         "kind": "refusal",

@@ -140,12 +140,14 @@ class CheckService:
             pair = (ask.partner_id, ask.idempotency_key)
             if (use := earlier.get(pair)) is not None:
                 same = use.digest == ask.digest
-                results[index] = stored[use.resource] if same else Refused(Code.IDEMPOTENCY_KEY_REUSED)
+                results[index] = (
+                    stored[use.resource] if same else Refused(Code.IDEMPOTENCY_KEY_REUSED, source="idempotency-key")
+                )
             elif pair not in digests:
                 digests[pair] = ask.digest
                 todo[index] = ask
             elif digests[pair] != ask.digest:
-                results[index] = Refused(Code.IDEMPOTENCY_KEY_REUSED)
+                results[index] = Refused(Code.IDEMPOTENCY_KEY_REUSED, source="idempotency-key")
         return todo
 
     async def _draft(
@@ -170,13 +172,16 @@ class CheckService:
         for index, ask in todo.items():
             consent = consents.get(ask.request.consent_id)
             if consent is None or not _may_name(ask, consent):
-                results[index] = Refused(Code.NOT_FOUND)
+                results[index] = Refused(Code.NOT_FOUND, source="/consent_id")
                 continue
             client, scenario = clients.get(ask.client_id), latest.get(consent.scenario_id)
             code = self._refusal(ask, consent, client, scenario, at)
-            if code is not None or client is None or scenario is None or consent.subject_id is None:
-                drafts.append(self._refuse(index, ask, consent, code or Code.NOT_ENTITLED, at))
+            if code is not None:
+                drafts.append(self._refuse(index, ask, consent, code, at))
                 continue
+            assert client is not None, "else it isn't entitled"
+            assert scenario is not None, "else the consent is outdated"
+            assert consent.subject_id is not None, "else it was never given"
             evaluation = evaluate(scenario, records[consent.subject_id, scenario.id], at)
             granted = client.scenarios[scenario.id]
             units = scenario.units if granted is None else granted
@@ -197,8 +202,8 @@ class CheckService:
             return code
         if consent.scenario_id not in client.scenarios:
             return Code.NOT_ENTITLED
-        consented = self._scenarios.version(consent.scenario_id, consent.scenario_version)
-        if scenario is None or self._scenarios.is_outdated(consented, scenario):
+        consented = self._scenarios.consented(consent.scenario_id, consent.scenario_version, consent.scenario_digest)
+        if consented is None or scenario is None or self._scenarios.is_outdated(consented, scenario):
             return Code.CONSENT_OUTDATED
         return None
 
@@ -226,16 +231,11 @@ class CheckService:
         )
 
     def _refuse(self, index: int, ask: Ask, consent: Consent, code: Code, at: datetime) -> _Draft:
+        assert consent.subject_id is not None
         check_id = new_id("chk", at)
-        subject = self._pairwise(consent)
+        subject = self._subjects.pairwise(consent.subject_id, consent.partner_id)
         entry = refusal_entry(check_id, code, ask, subject, whole_seconds(at))
         return _Draft(index=index, ask=ask, check_id=check_id, subject_id=consent.subject_id, entry=entry, code=code)
-
-    def _pairwise(self, consent: Consent) -> str | None:
-        """The subject as the partner knows them, once they have agreed: nothing tells who refused."""
-        if consent.subject_id is None or not consent.given:
-            return None
-        return self._subjects.pairwise(consent.subject_id, consent.partner_id)
 
     async def _commit(
         self, tx: AsyncConnection, drafts: Sequence[_Draft], at: datetime, results: dict[int, Result]
@@ -264,8 +264,8 @@ class CheckService:
 
 
 def _may_name(ask: Ask, consent: Consent) -> bool:
-    """Whether this caller may know that the consent exists."""
-    return consent.partner_id == ask.partner_id and ask.bound_consent_id in {None, consent.id}
+    """Whether the consent exists for this caller: it was given, to its partner, and no other one binds the token."""
+    return consent.given and consent.partner_id == ask.partner_id and ask.bound_consent_id in {None, consent.id}
 
 
 def _row(draft: _Draft, receipt: str, at: datetime) -> CheckRow:

@@ -2,7 +2,8 @@
 
 import click
 
-from ..storage.keys import open_keys
+from ..kernel.clock import SystemClock
+from ..storage.keys import make_keys
 from .context import current_settings
 
 
@@ -15,5 +16,5 @@ def keys() -> None:
 def init() -> None:
     """Make the key files that are missing; those that are there stay as they are."""
     folder = current_settings().keys_dir
-    open_keys(folder, create=True)
+    make_keys(folder, SystemClock().now())
     click.echo(f"{folder}: token.jwks.json, ledger.jwks.json, secrets.json")

@@ -11,14 +11,14 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from ..kernel.clock import SystemClock
 from ..ledger.checkpoint import CheckpointKeys, InvalidCheckpoint
 from ..ledger.diagnosis import Fault
 from ..ledger.export import export_lines
 from ..ledger.model import Checkpoint
 from ..ledger.verify import Progress as Advance
 from ..ledger.verify import Report, verify_database, verify_export
-from ..storage.keys import open_keys
-from ..wiring import Services
+from ..wiring import Services, installation_keys
 from .context import current_settings, startup_errors, with_services
 
 _readable = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -93,7 +93,7 @@ def _keys(jwks: Path | None) -> CheckpointKeys:
     if jwks is None:
         with startup_errors():
             settings = current_settings()
-            return CheckpointKeys(open_keys(settings.keys_dir, create=settings.is_sandbox).ledger.public_jwks())
+            return CheckpointKeys(installation_keys(settings, SystemClock()).ledger.public_jwks())
     try:
         return CheckpointKeys(msgspec.json.decode(jwks.read_bytes(), type=dict[str, Any]))
     except ValueError as error:

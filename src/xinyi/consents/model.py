@@ -148,8 +148,6 @@ def state(consent: Consent, at: datetime) -> ConsentState:
 
 
 _REFUSALS: Final[Mapping[ConsentState, Code]] = {
-    ConsentState.AWAITING_AUTHORISATION: Code.CONSENT_NOT_AUTHORISED,
-    ConsentState.REJECTED: Code.CONSENT_NOT_AUTHORISED,
     ConsentState.PAUSED: Code.CONSENT_PAUSED,
     ConsentState.WITHDRAWN: Code.CONSENT_WITHDRAWN,
     ConsentState.EXPIRED: Code.CONSENT_EXPIRED,
@@ -158,13 +156,13 @@ _REFUSALS: Final[Mapping[ConsentState, Code]] = {
 
 
 def refusal(consent: Consent, scenario_id: str, at: datetime) -> Code | None:
-    """Why the consent doesn't carry a check of this scenario at the moment ``at``; ``None`` when it does."""
+    """Why a consent that was given doesn't carry a check of this scenario at the moment ``at``; ``None`` when it does.
+
+    One that was never given is for checks as if it didn't exist: the caller doesn't get here.
+    """
     if scenario_id != consent.scenario_id:
         return Code.SCENARIO_MISMATCH
-    present = state(consent, at)
-    if not consent.given:
-        return Code.CONSENT_NOT_AUTHORISED
-    return _REFUSALS.get(present)
+    return _REFUSALS.get(state(consent, at))
 
 
 def spend(consent: Consent, at: datetime) -> Consent:

@@ -26,7 +26,6 @@ class Code(StrEnum):
     NOT_ENTITLED = "not_entitled"
     PARTNER_SUSPENDED = "partner_suspended"
     SCENARIO_MISMATCH = "scenario_mismatch"
-    CONSENT_NOT_AUTHORISED = "consent_not_authorised"
     CONSENT_PAUSED = "consent_paused"
     CONSENT_WITHDRAWN = "consent_withdrawn"
     CONSENT_EXPIRED = "consent_expired"
@@ -70,7 +69,6 @@ DEFINITIONS: Final[dict[Code, Definition]] = dict(
         _define(Code.NOT_ENTITLED, 403, "该接入方未获准使用此应用场景", "This client isn't entitled to the scenario"),
         _define(Code.PARTNER_SUSPENDED, 403, "接入机构已暂停", "The partner is suspended"),
         _define(Code.SCENARIO_MISMATCH, 403, "授权不适用于该应用场景", "The consent is for another scenario"),
-        _define(Code.CONSENT_NOT_AUTHORISED, 403, "授权尚未生效", "The consent hasn't been given"),
         _define(Code.CONSENT_PAUSED, 403, "授权已被信用主体暂停", "The subject has paused the consent"),
         _define(Code.CONSENT_WITHDRAWN, 403, "授权已撤回", "The consent was withdrawn"),
         _define(Code.CONSENT_EXPIRED, 403, "授权已到期", "The consent has expired"),

@@ -74,6 +74,11 @@ class Registry:
         except KeyError:
             raise XinyiError(Code.NOT_FOUND, "there is no such version of a scenario") from None
 
+    def consented(self, scenario_id: str, version: int, digest: str) -> Scenario | None:
+        """The version that a consent was given to; ``None`` when it is gone, or was edited in place since."""
+        found = self._versions.get(scenario_id, {}).get(version)
+        return found if found is not None and found.digest == digest else None
+
     def cases(self, scenario: Scenario) -> tuple[Case, ...]:
         """The published cases of this version."""
         return self._cases.get((scenario.id, scenario.version), ())

@@ -6,37 +6,56 @@ Services open a unit of work and pass its connection down; nothing below a servi
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, nullcontext
-from typing import Any
+from typing import Any, Final
 
+import asyncpg
 from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from ..kernel.errors import Code, XinyiError
-from .types import metadata
+
+DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+"""What a URL that names only the database stands for."""
+
+_CONNECT_WITHIN: Final = 2.0
+_WAIT_FOR_A_CONNECTION: Final = 2.0
+_STATEMENT_WITHIN: Final = 60.0
+_STATEMENTS_HELD: Final = 500
+"""Prepared statements of one connection: lists of parameters of many lengths are many statements."""
 
 
 class Database:
     """One database behind an async pool.
 
-    ``url`` is a SQLAlchemy URL: ``sqlite+aiosqlite:///path`` or ``postgresql+asyncpg://…``.
+    ``url`` is ``sqlite:///path`` or ``postgresql://…``; SQLAlchemy's spelling with a driver is understood too.
+    ``pool_size``: the most PostgreSQL connections that this process holds.
     """
 
-    def __init__(self, url: str) -> None:
-        self.is_sqlite = url.startswith("sqlite")
-        self._engine = create_async_engine(
-            url,
-            pool_size=5,
-            max_overflow=5,
-            pool_timeout=5,
-            pool_pre_ping=False,
-            hide_parameters=True,  # an error's text must not hold a value
-        )
+    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+        found = driver_url(url)
+        self.is_sqlite = found.get_backend_name() == "sqlite"
         # SQLite has one writer: waiting in the event loop is cheaper and fairer than its busy handler's polling.
         self._writer: asyncio.Lock | None = asyncio.Lock() if self.is_sqlite else None
         if self.is_sqlite:
+            self._engine = create_async_engine(found, pool_size=5, max_overflow=5, pool_timeout=5)
             event.listen(self._engine.sync_engine, "connect", _sqlite_connect)
+        else:
+            self._engine = create_async_engine(
+                found,
+                pool_size=pool_size,
+                max_overflow=0,
+                pool_timeout=_WAIT_FOR_A_CONNECTION,
+                connect_args={
+                    "timeout": _CONNECT_WITHIN,
+                    "command_timeout": _STATEMENT_WITHIN,
+                    "prepared_statement_cache_size": _STATEMENTS_HELD,
+                    "server_settings": {"application_name": "xinyi", "jit": "off"},
+                },
+            )
+            event.listen(self._engine.sync_engine, "checkout", _postgresql_checkout)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[AsyncConnection]:
@@ -56,26 +75,45 @@ class Database:
 
     @asynccontextmanager
     async def _connection(self, begin: str) -> AsyncGenerator[AsyncConnection]:
+        connection = await self._acquire()
         try:
-            async with self._engine.connect() as connection:
-                if self.is_sqlite:
-                    await connection.exec_driver_sql(begin)
-                yield connection
-                await connection.commit()
-        except (OperationalError, InterfaceError, PoolTimeout, ConnectionError) as error:
-            raise XinyiError(Code.UNAVAILABLE, "the database can't be reached", retry_after=1) from error
+            if self.is_sqlite:
+                await connection.exec_driver_sql(begin)
+            yield connection
+            await connection.commit()
+        except (OperationalError, InterfaceError, ConnectionError) as error:
+            raise _unreachable() from error
         except DBAPIError as error:
             if error.connection_invalidated:
-                raise XinyiError(Code.UNAVAILABLE, "the database can't be reached", retry_after=1) from error
+                raise _unreachable() from error
             raise
+        finally:
+            await connection.close()
 
-    async def create_schema(self) -> None:
-        """Creates the tables that are missing."""
-        async with self.transaction() as connection:
-            await connection.run_sync(metadata.create_all)
+    async def _acquire(self) -> AsyncConnection:
+        try:
+            return await self._engine.connect()
+        except PoolTimeout as error:
+            raise XinyiError(Code.UNAVAILABLE, "every database connection is busy", retry_after=1) from error
+        # What the driver raises while it connects reaches us as it is: refused, starting up, too many clients.
+        except (DBAPIError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise _unreachable() from error
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+def driver_url(url: str) -> URL:
+    """The URL with the driver that is used. Raises ``ValueError`` for a database that isn't known here."""
+    scheme, separator, rest = url.partition("://")
+    spelled = DRIVERS.get(scheme, scheme)
+    if not separator or spelled not in DRIVERS.values():
+        raise ValueError("database_url must begin with sqlite:/// or postgresql://")
+    return make_url(f"{spelled}://{rest}")
+
+
+def _unreachable() -> XinyiError:
+    return XinyiError(Code.UNAVAILABLE, "the database can't be reached", retry_after=1)
 
 
 def _sqlite_connect(connection: Any, _record: Any) -> None:
@@ -84,3 +122,9 @@ def _sqlite_connect(connection: Any, _record: Any) -> None:
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _postgresql_checkout(connection: Any, _record: Any, _proxy: Any) -> None:
+    """The driver already knows when its server has gone: the pool then connects anew, and no ping is needed."""
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError

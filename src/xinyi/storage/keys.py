@@ -9,7 +9,8 @@ import os
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NewType
 
@@ -19,6 +20,10 @@ from msgspec import Struct
 
 ALGORITHM: Final = "ES256"
 """What this server signs with."""
+
+_TOKEN: Final = "token.jwks.json"  # noqa: S105 (a file's name)
+_LEDGER: Final = "ledger.jwks.json"
+_SECRETS: Final = "secrets.json"
 
 SECRET_NAMES: Final = ("subject_hash", "subject_seal", "pairwise", "opaque")
 
@@ -96,31 +101,39 @@ class Keys(Struct, frozen=True):
     opaque: Secret
 
 
-def open_keys(folder: Path, *, create: bool) -> Keys:
-    """Reads the key files in ``folder``; with ``create`` makes those that are missing.
-
-    Raises :class:`KeysMissing` when one is missing and ``create`` is false, and ``PermissionError`` when one can be
-    read by others than its owner.
-    """
-    return Keys(
-        token=_ring(folder / "token.jwks.json", create=create),
-        ledger=_ring(folder / "ledger.jwks.json", create=create),
-        **_secrets(folder / "secrets.json", create=create),
+def make_keys(folder: Path, now: datetime) -> None:
+    """Makes the key files that are missing; those that are there stay as they are. Signing keys count from ``now``."""
+    for name in (_TOKEN, _LEDGER):
+        jwk = ECKey.generate_key("P-256").as_dict(private=True)
+        _write_once(folder / name, {"keys": [{**jwk, "xinyi_not_before": int(now.timestamp())}]})
+    _write_once(
+        folder / _SECRETS,
+        {
+            name: {"current": "v1", "versions": {"v1": urlsafe_b64encode(secrets.token_bytes(32)).decode()}}
+            for name in SECRET_NAMES
+        },
     )
 
 
-def _ring(path: Path, *, create: bool) -> KeyRing:
-    document = _read(path, _new_ring if create else None)
-    return KeyRing([SigningKey(jwk) for jwk in document["keys"]])
+def open_keys(folder: Path) -> Keys:
+    """Reads the key files in ``folder``.
+
+    Raises :class:`KeysMissing` when one is missing, and ``PermissionError`` when one can be read by others than its
+    owner.
+    """
+    return Keys(
+        token=_ring(folder / _TOKEN),
+        ledger=_ring(folder / _LEDGER),
+        **_secrets(folder / _SECRETS),
+    )
 
 
-def _new_ring() -> dict[str, Any]:
-    jwk = ECKey.generate_key("P-256").as_dict(private=True)
-    return {"keys": [{**jwk, "xinyi_not_before": int(datetime.now(UTC).timestamp())}]}
+def _ring(path: Path) -> KeyRing:
+    return KeyRing([SigningKey(jwk) for jwk in _read(path)["keys"]])
 
 
-def _secrets(path: Path, *, create: bool) -> dict[str, Secret]:
-    document = _read(path, _new_secrets if create else None)
+def _secrets(path: Path) -> dict[str, Secret]:
+    document = _read(path)
     return {
         name: Secret(
             current=Version(document[name]["current"]),
@@ -130,36 +143,27 @@ def _secrets(path: Path, *, create: bool) -> dict[str, Secret]:
     }
 
 
-def _new_secrets() -> dict[str, Any]:
-    return {
-        name: {"current": "v1", "versions": {"v1": urlsafe_b64encode(secrets.token_bytes(32)).decode()}}
-        for name in SECRET_NAMES
-    }
-
-
-def _read(path: Path, make: Any) -> Any:
+def _read(path: Path) -> Any:
     if not path.exists():
-        if make is None:
-            raise KeysMissing(f"{path} is missing: `xinyi keys init` makes it")
-        _write_once(path, msgspec.json.format(msgspec.json.encode(make()), indent=2))
+        raise KeysMissing(f"{path} is missing: `xinyi keys init` makes it")
     if path.stat().st_mode & 0o077:
         raise PermissionError(f"{path} can be read by others: chmod 600 it")
     return msgspec.json.decode(path.read_bytes())
 
 
-def _write_once(path: Path, data: bytes) -> None:
-    """Writes a whole file that nobody sees half-written; when two make it at once, the first wins."""
+def _write_once(path: Path, document: Any) -> None:
+    """Writes a whole file that nobody sees half-written; one that is there stays, and of two writers the first wins."""
+    if path.exists():
+        return
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            file.write(msgspec.json.format(msgspec.json.encode(document), indent=2))
             file.flush()
             os.fsync(file.fileno())
-        try:
+        with suppress(FileExistsError):
             os.link(draft, path)
-        except FileExistsError:
-            return
     finally:
         draft.unlink()

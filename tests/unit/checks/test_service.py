@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import msgspec
 import pytest
@@ -14,7 +15,9 @@ from xinyi.checks.tables import checks
 from xinyi.consents.model import ConsentState, Party
 from xinyi.kernel.canonical import unb64url
 from xinyi.kernel.errors import Code
+from xinyi.kernel.text import Text
 from xinyi.ledger.tables import ledger_leaves
+from xinyi.scenarios.registry import Registry
 from xinyi.storage.idempotency import idempotency_keys
 
 
@@ -199,18 +202,74 @@ async def test_another_scenario_than_the_consented_one_is_refused(world: World) 
     assert refused.code is Code.SCENARIO_MISMATCH
 
 
-async def test_an_unknown_a_foreign_and_an_unbound_consent_are_the_same_and_leave_nothing(world: World) -> None:
+@pytest.mark.parametrize(
+    "change", [{"published": False}, {"retention_days": 999}, {"name": Text("改名", "Renamed in place")}]
+)
+async def test_when_its_version_is_unpublished_or_was_edited_the_consent_is_outdated(
+    world: World, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    bike = await world.client("bike-deposit")
+    consent = await world.consent(bike, "bike-deposit", await world.subject(PERSON))
+    edited = msgspec.structs.replace(world.services.scenarios.get("bike-deposit"), **change)
+    monkeypatch.setattr(world.services.checks, "_scenarios", Registry([edited]))
+
+    refused = await world.check(ask(bike, consent))
+
+    assert isinstance(refused, Refused)
+    assert refused.code is Code.CONSENT_OUTDATED
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"retention_days": 999}, Code.CONSENT_OUTDATED),
+        ({"retention_days": 1}, None),
+        ({"name": Text("改名", "Renamed")}, None),
+    ],
+)
+async def test_a_new_version_asks_again_only_when_it_widens(
+    world: World, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], code: Code | None
+) -> None:
+    bike = await world.client("bike-deposit")
+    consent = await world.consent(bike, "bike-deposit", await world.subject(PERSON))
+    old = world.services.scenarios.get("bike-deposit")
+    monkeypatch.setattr(
+        world.services.checks, "_scenarios", Registry([old, msgspec.structs.replace(old, version=2, **change)])
+    )
+
+    result = await world.check(ask(bike, consent))
+
+    if code is None:
+        assert body(result).data.scenario.version == 2
+    else:
+        assert isinstance(result, Refused)
+        assert result.code is code
+
+
+async def test_an_unknown_a_foreign_an_unbound_and_a_never_given_consent_are_the_same_and_leave_nothing(
+    world: World,
+) -> None:
     mine, theirs = await world.client("bike-deposit"), await world.client("bike-deposit")
     person = await world.subject(PERSON)
     foreign = await world.consent(theirs, "bike-deposit", person)
     own = await world.consent(mine, "bike-deposit", person)
     unknown = msgspec.structs.replace(own, id=own.id[:-4] + "zzzz")
 
+    waiting = await world.asked(mine, "bike-deposit")
+    rejected = await world.asked(mine, "bike-deposit")
+    await world.services.consents.reject(rejected.id, subject_id=person.id, subject_key=person.key, kind=person.kind)
+
     results = await world.services.checks.run(
-        [ask(mine, foreign), ask(mine, unknown), ask(mine, own, bound="cns_of_another_token")]
+        [
+            ask(mine, foreign),
+            ask(mine, unknown),
+            ask(mine, own, bound="cns_of_another_token"),
+            ask(mine, waiting),
+            ask(mine, rejected),
+        ]
     )
 
-    assert results == [Refused(Code.NOT_FOUND)] * 3
+    assert results == [Refused(Code.NOT_FOUND, source="/consent_id")] * 5
     assert await leaves(world, "refusal") == 0
 
 
@@ -271,9 +330,10 @@ async def test_a_key_with_another_request_is_refused_and_belongs_to_one_partner_
     )
 
     assert isinstance(results[0], Answered)
-    assert results[1] == Refused(Code.IDEMPOTENCY_KEY_REUSED)
+    reused = Refused(Code.IDEMPOTENCY_KEY_REUSED, source="idempotency-key")
+    assert results[1] == reused
     assert isinstance(results[2], Answered)
-    assert await world.check(ask(bike, consent, key="k1", reference="CASE-3")) == Refused(Code.IDEMPOTENCY_KEY_REUSED)
+    assert await world.check(ask(bike, consent, key="k1", reference="CASE-3")) == reused
 
 
 async def test_after_a_withdrawal_answers_are_not_given_again_in_any_way(world: World) -> None:

@@ -91,9 +91,6 @@ def test_a_withdrawal_does_not_wait_for_a_clock_that_is_behind() -> None:
         (PAUSED, timedelta(), Code.CONSENT_PAUSED),
         (WITHDRAWN, timedelta(days=1), Code.CONSENT_WITHDRAWN),
         (spend(ONCE, T0), timedelta(), Code.CONSENT_CONSUMED),
-        (ASKED, timedelta(), Code.CONSENT_NOT_AUTHORISED),
-        (ASKED, ANSWER_WITHIN, Code.CONSENT_NOT_AUTHORISED),
-        (REJECTED, timedelta(), Code.CONSENT_NOT_AUTHORISED),
     ],
 )
 def test_every_state_but_one_refuses_checks_by_its_own_code(

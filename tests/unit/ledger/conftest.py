@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.clock import ManualClock
+from tests.support.keys import fresh_keys
 from tests.support.ledger import Log
 from xinyi.ledger.service import LedgerService
 from xinyi.storage.database import Database
-from xinyi.storage.keys import KeyRing, open_keys
+from xinyi.storage.keys import KeyRing
 
 ISSUER = "https://credit.example"
 
@@ -29,7 +30,7 @@ def keys_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def keys(keys_folder: Path) -> KeyRing:
-    return open_keys(keys_folder, create=True).ledger
+    return fresh_keys(keys_folder).ledger
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.support.clock import ManualClock
+from tests.support.keys import fresh_keys
 from tests.support.ledger import Log, entry
 from xinyi.cli.ledger import ledger
 from xinyi.ledger.service import LedgerService
@@ -32,7 +33,7 @@ async def opened(folder: Path) -> AsyncGenerator[Log]:
     """The ledger of the installation in ``folder``."""
     database = Database(f"sqlite+aiosqlite:///{folder / 'xinyi.sqlite3'}")
     await database.create_schema()
-    ledger = LedgerService(open_keys(folder / "keys", create=True).ledger, "https://credit.example", ManualClock())
+    ledger = LedgerService(fresh_keys(folder / "keys").ledger, "https://credit.example", ManualClock())
     yield Log(database, ledger, ManualClock())
     await database.close()
 
@@ -61,7 +62,7 @@ def tamper(tmp_path: Path, statement: str) -> None:
 
 def jwks(tmp_path: Path) -> str:
     path = tmp_path / "jwks.json"
-    keys = open_keys(tmp_path / "var" / "keys", create=False).ledger.public_jwks()
+    keys = open_keys(tmp_path / "var" / "keys").ledger.public_jwks()
     path.write_bytes(msgspec.json.encode(keys))
     return str(path)
 

@@ -24,7 +24,7 @@ from xinyi.storage.database import Database
 from xinyi.storage.keys import open_keys
 
 async def main(database, keys, start):
-    ledger = LedgerService(open_keys(Path(keys), create=False).ledger, "https://credit.example", ManualClock())
+    ledger = LedgerService(open_keys(Path(keys)).ledger, "https://credit.example", ManualClock())
     log = Log(Database(database), ledger, ManualClock())
     log.length = int(start)
     while True:

@@ -11,6 +11,7 @@ from joserfc.jwk import ECKey, KeySet
 from sqlalchemy import event
 
 from tests.support.clock import ManualClock
+from tests.support.keys import fresh_keys
 from tests.support.ledger import Log, entry
 from xinyi.kernel.canonical import unb64url
 from xinyi.kernel.errors import Code, XinyiError
@@ -21,7 +22,7 @@ from xinyi.ledger.model import NewEntry
 from xinyi.ledger.receipt import InvalidReceipt, read_receipt
 from xinyi.ledger.service import LedgerService
 from xinyi.storage.database import Database
-from xinyi.storage.keys import KeyRing, SigningKey, open_keys
+from xinyi.storage.keys import KeyRing, SigningKey
 
 pytestmark = pytest.mark.anyio
 
@@ -258,7 +259,7 @@ async def test_a_node_that_is_missing_is_a_refusal_and_no_false_proof(log: Log) 
 
 async def test_the_newest_key_signs_and_older_checkpoints_stay_readable(log: Log, keys: KeyRing, tmp_path) -> None:
     [old] = await log.append(1)
-    newer = open_keys(tmp_path, create=True).ledger.signing
+    newer = fresh_keys(tmp_path).ledger.signing
     log.ledger = LedgerService(KeyRing([keys.signing, newer]), "https://credit.example", log.clock)
     log.clock.advance(timedelta(days=1))
     [new] = await log.append(1)

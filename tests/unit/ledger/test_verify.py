@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.support.keys import fresh_keys
 from tests.support.ledger import Log, entry
 from xinyi.kernel.canonical import b64url, unb64url
 from xinyi.ledger.checkpoint import CheckpointKeys
@@ -18,7 +19,7 @@ from xinyi.ledger.service import LedgerService
 from xinyi.ledger.tree import EMPTY, leaf_hash
 from xinyi.ledger.verify import Report, verify_database, verify_export
 from xinyi.storage.database import Database
-from xinyi.storage.keys import KeyRing, open_keys
+from xinyi.storage.keys import KeyRing
 
 pytestmark = pytest.mark.anyio
 
@@ -370,7 +371,7 @@ async def test_a_checkpoint_that_nobody_signed_is_named(log: Log, damage: str) -
 
 async def test_another_installations_keys_vouch_for_nothing(log: Log, tmp_path: Path) -> None:
     await log.append(2)
-    other = CheckpointKeys(open_keys(tmp_path / "other", create=True).ledger.public_jwks())
+    other = CheckpointKeys(fresh_keys(tmp_path / "other").ledger.public_jwks())
     async with log.database.read() as tx:
         report = await verify_database(tx, other)
     assert named(report) == (FaultKind.FORGED, 0, 1)

@@ -9,9 +9,10 @@ from msgspec.structs import replace
 from sqlalchemy import select, text, update
 
 from tests.support.clock import ManualClock
+from tests.support.keys import fresh_keys
 from xinyi.kernel.errors import Code, XinyiError
 from xinyi.storage.database import Database
-from xinyi.storage.keys import Keys, Secret, Version, open_keys
+from xinyi.storage.keys import Keys, Secret, Version
 from xinyi.subjects.service import SubjectService
 from xinyi.subjects.tables import subjects
 
@@ -24,7 +25,7 @@ COMPANY = "91110000710926094P"
 
 @pytest.fixture
 def keys(tmp_path: Path) -> Keys:
-    return open_keys(tmp_path / "keys", create=True)
+    return fresh_keys(tmp_path / "keys")
 
 
 @pytest.fixture
