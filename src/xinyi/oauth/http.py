@@ -36,6 +36,28 @@ _ERRORS: Final = {
         ],
     )
 }
+_SHOWN_ISSUER: Final = "https://credit.example"
+_SHOWN_KEYS: Final = {
+    "keys": [
+        {
+            "kty": "EC",
+            "crv": "P-256",
+            "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+            "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+            "kid": "oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U",
+            "use": "sig",
+            "alg": "ES256",
+        }
+    ]
+}
+
+
+def _shows(example: dict[str, Any]) -> dict[int, ResponseSpec]:
+    """What a public document looks like, for the API's description."""
+    shown = [Example(id="document", summary="The document", value=example)]
+    return {HTTPStatus.OK.value: ResponseSpec(dict[str, Any], generate_examples=False, examples=shown)}
+
+
 _PUBLIC: Final = {"cache-control": "public, max-age=300"}
 
 
@@ -126,6 +148,7 @@ class OAuthController(Controller):
         metadata.AUTHORIZATION_SERVER,
         summary="Discover the authorization server",
         operation_id="getAuthorizationServerMetadata",
+        responses=_shows(metadata.authorization_server(_SHOWN_ISSUER)),
         security=[{}],
         sync_to_thread=False,
     )
@@ -137,6 +160,7 @@ class OAuthController(Controller):
         metadata.PROTECTED_RESOURCE,
         summary="Discover the protected resource",
         operation_id="getProtectedResourceMetadata",
+        responses=_shows(metadata.protected_resource(_SHOWN_ISSUER)),
         security=[{}],
         sync_to_thread=False,
     )
@@ -148,6 +172,7 @@ class OAuthController(Controller):
         metadata.JWKS,
         summary="Read the token keys",
         operation_id="getTokenKeys",
+        responses=_shows(_SHOWN_KEYS),
         security=[{}],
         sync_to_thread=False,
     )

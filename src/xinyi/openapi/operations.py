@@ -89,7 +89,8 @@ def _responses(
         if int(status) == handler.status_code:
             response = {**response, "description": handler.response_description or _says(schema, components)}
         responses[status] = {**response, **({"content": content} if content else {})}
-    if not any(spec.data_container is not Problem for spec in (handler.responses or {}).values()):
+    refusals = [spec for status, spec in (handler.responses or {}).items() if status >= HTTPStatus.BAD_REQUEST]
+    if all(spec.data_container is Problem for spec in refusals):
         _add_problems(responses, _codes(operation, handler))
     return {status: _whole(int(status), response) for status, response in sorted(responses.items())}
 
