@@ -4,6 +4,7 @@ import gzip
 import json
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -352,6 +353,11 @@ class TestTheWire:
         status = exchange(server, request_bytes)
         assert status is None or 200 <= status < 500
 
+    def test_the_answer_to_head_ends_with_its_headers(self, server: LiveServer) -> None:
+        answer = talk(server, b"HEAD /v1/scenarios HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert answer.endswith(b"\r\n\r\n")
+
     def test_a_body_that_ends_early_leaves_the_server_well(self, server: LiveServer) -> None:
         head = b"POST /oauth2/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
         exchange(server, head + b"Content-Length: 100\r\n\r\nabc")
@@ -360,9 +366,18 @@ class TestTheWire:
 
 def exchange(server: LiveServer, request: bytes) -> int | None:
     """The status of what comes back before either side ends the connection; None when nothing does."""
+    answer = talk(server, request)
+    return int(answer.split(b" ", 2)[1]) if answer else None
+
+
+def talk(server: LiveServer, request: bytes) -> bytes:
+    """What the server sends before it ends the connection, or has sent by the time we hear nothing more."""
     address = urlsplit(server.url)
+    answer = b""
     with socket.create_connection((address.hostname, address.port), timeout=5) as connection:
         connection.sendall(request)
         connection.shutdown(socket.SHUT_WR)
-        answer = connection.recv(65536)
-    return int(answer.split(b" ", 2)[1]) if answer else None
+        with suppress(ConnectionError):
+            while received := connection.recv(65536):
+                answer += received
+    return answer

@@ -33,8 +33,8 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 class ExchangeMiddleware:
     """Puts ``interaction_id`` into the scope's state, echoes it, and adds the headers that a response doesn't set.
 
-    HEAD is answered as GET without the body (RFC 9110 §9.3.2); ``state["method"]`` keeps the method that was sent, for
-    whoever checks a signature over it.
+    HEAD is answered as GET (RFC 9110 §9.3.2), whose body the server leaves out; ``state["method"]`` keeps the method
+    that was sent, for whoever checks a signature over it.
     """
 
     def __init__(self, app: ASGIApp, *, secure: bool) -> None:
@@ -59,8 +59,6 @@ class ExchangeMiddleware:
                 headers[INTERACTION_ID] = interaction_id
                 for name, value in self._headers.items():
                     headers.setdefault(name, value)
-            elif message["type"] == "http.response.body" and method == "HEAD":
-                message["body"] = b""
             await send(message)
 
         error = _refusal(scope)
