@@ -1,13 +1,14 @@
 """The engine: everything that waits is answered as one batch, in one transaction, with one signature.
 
 There is no timer. While one batch is in the database the next one gathers, so that under load the cost of the queries,
-the commit and the signature is shared, and with one caller nothing is added.
+the commit and the signature is shared, and with one caller nothing is added. Long jobs take turns between the batches:
+calls go first.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
@@ -23,12 +24,21 @@ CAPACITY: Final = 4096
 """The most requests that may wait; beyond it callers are told to come back."""
 
 
+PATIENCE: Final = 64
+"""Batches of calls after which a turn of a long job goes even so: it advances however many call."""
+
+_T = TypeVar("_T")
+_Turn = tuple[Callable[[], Awaitable[Any]], asyncio.Future[Any]]
+
+
 class Engine:
     """One per worker. :meth:`start` it before the first check, :meth:`stop` it to finish what waits."""
 
     def __init__(self, checks: CheckService) -> None:
         self._checks = checks
         self._waiting: deque[tuple[Ask, asyncio.Future[Result]]] = deque()
+        self._turns: deque[_Turn] = deque()
+        self._passed_over = 0
         self._arrival = asyncio.Event()
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
@@ -56,12 +66,31 @@ class Engine:
         self._arrival.set()
         return await future
 
+    async def between(self, turn: Callable[[], Awaitable[_T]]) -> _T:
+        """Runs one short turn of a long job when no call waits; gives what it gives, raises what it raises.
+
+        Raises ``XinyiError(UNAVAILABLE)`` when the engine is stopping: then the turn didn't run.
+        """
+        if self._stopping:
+            raise XinyiError(Code.UNAVAILABLE, "the server is stopping", retry_after=1)
+        future: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
+        self._turns.append((turn, future))
+        self._arrival.set()
+        return await future
+
     async def _run(self) -> None:
-        while self._waiting or not self._stopping:
+        while self._waiting or self._turns or not self._stopping:
             await self._arrival.wait()
             self._arrival.clear()
-            while self._waiting:
-                await self._answer(self._next())
+            while self._waiting or self._turns:
+                if self._turns:
+                    await asyncio.sleep(0)  # whoever was just answered goes on, and may call again
+                if self._turns and (not self._waiting or self._passed_over >= PATIENCE):
+                    self._passed_over = 0
+                    await _take(*self._turns.popleft())
+                else:
+                    self._passed_over += bool(self._turns)
+                    await self._answer(self._next())
 
     def _next(self) -> list[tuple[Ask, asyncio.Future[Result]]]:
         """The next batch, without those who hung up."""
@@ -92,6 +121,19 @@ class Engine:
             for (_, future), result in zip(batch, results, strict=True):
                 if not future.done():
                     future.set_result(result)
+
+
+async def _take(turn: Callable[[], Awaitable[Any]], future: asyncio.Future[Any]) -> None:
+    if future.done():  # whoever wanted it has gone
+        return
+    try:
+        result = await turn()
+    except Exception as error:  # noqa: BLE001 (it goes to whoever wanted the turn)
+        if not future.done():
+            future.set_exception(error)
+    else:
+        if not future.done():
+            future.set_result(result)
 
 
 def _fail(batch: Sequence[tuple[Ask, asyncio.Future[Result]]], error: XinyiError) -> None:

@@ -86,15 +86,22 @@ class CheckService:
         Raises ``XinyiError(UNAVAILABLE)`` when the database can't be reached or the commit isn't confirmed, and
         SQLAlchemy's ``DBAPIError`` when it refuses the data. Either way nothing was answered and no use was spent.
         """
-        results: dict[int, Result] = {}
         async with self._database.transaction() as tx:
-            todo = await self._replay(tx, asks, results)
-            consents = await consents_repo.lock(tx, sorted({ask.request.consent_id for ask in todo.values()}))
-            clients = await self._partners.clients_by_id(tx, {ask.client_id for ask in todo.values()})
-            # Read under the locks: a withdrawal that has returned lies before this moment.
-            at = self._clock.now()
-            drafts = await self._draft(tx, todo, consents, clients, at, results)
-            await self._commit(tx, drafts, at, results)
+            return await self.run_within(tx, asks)
+
+    async def run_within(self, tx: AsyncConnection, asks: Sequence[Ask]) -> list[Result]:
+        """As :meth:`run`, in a transaction of the caller, who stores what belongs to the results in it as well.
+
+        The ledger's head stays locked until ``tx`` ends. Nothing may be shown before ``tx`` has committed.
+        """
+        results: dict[int, Result] = {}
+        todo = await self._replay(tx, asks, results)
+        consents = await consents_repo.lock(tx, sorted({ask.request.consent_id for ask in todo.values()}))
+        clients = await self._partners.clients_by_id(tx, {ask.client_id for ask in todo.values()})
+        # Read under the locks: a withdrawal that has returned lies before this moment.
+        at = self._clock.now()
+        drafts = await self._draft(tx, todo, consents, clients, at, results)
+        await self._commit(tx, drafts, at, results)
         first = {(ask.partner_id, ask.idempotency_key): results[index] for index, ask in todo.items()}
         return [
             results[index] if index in results else first[ask.partner_id, ask.idempotency_key]
@@ -112,6 +119,11 @@ class CheckService:
             if row is None or row.partner_id != partner_id or bound_consent_id not in {None, row.consent_id}:
                 return Refused(Code.NOT_FOUND)
             return (await self._stored(tx, [row]))[row.id]
+
+    async def again(self, tx: AsyncConnection, check_ids: Collection[str]) -> dict[str, Result]:
+        """Earlier results as :meth:`get` gives them, by check id; whose they are, the caller knows."""
+        rows = await repo.find(tx, check_ids)
+        return await self._stored(tx, rows.values()) if rows else {}
 
     def receipt(self, answered: Answered) -> ReceiptBody:
         """The receipt in an answer."""

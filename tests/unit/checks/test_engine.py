@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.exc import DataError
 
 from tests.support.world import PERSON, World, ask
-from xinyi.checks.engine import CAPACITY, Engine
+from xinyi.checks.engine import CAPACITY, PATIENCE, Engine
 from xinyi.checks.model import Answered, Ask, CheckRequest, Refused, Result
 from xinyi.checks.service import CheckService
 from xinyi.kernel.errors import Code, XinyiError
@@ -133,6 +133,66 @@ async def test_stopping_finishes_what_waits_and_refuses_what_comes_later(scripte
     assert len(await asyncio.gather(*waiting)) == 3
     with pytest.raises(XinyiError):
         await engine.check(question("late"))
+
+
+async def test_calls_go_before_the_turns_of_long_jobs(engine: Engine, scripted: Scripted) -> None:
+    batches_before_the_turn: list[list[int]] = []
+
+    async def turn() -> str:
+        batches_before_the_turn.append(list(scripted.batches))
+        return "done"
+
+    scripted.gate.clear()
+    first = asyncio.create_task(engine.check(question("first")))
+    await scripted.at_work.wait()
+    job = asyncio.create_task(engine.between(turn))
+    await asyncio.sleep(0)
+    later = [asyncio.create_task(engine.check(question(str(n)))) for n in range(300)]
+    await asyncio.sleep(0)
+    scripted.gate.set()
+
+    assert await job == "done"
+    await asyncio.gather(first, *later)
+    assert batches_before_the_turn == [[1, 256, 44]]
+
+
+async def test_a_long_job_advances_however_many_call(engine: Engine, scripted: Scripted) -> None:
+    before: list[int] = []
+
+    async def turn() -> None:
+        before.append(len(scripted.batches))
+
+    async def call_again(task: asyncio.Task[Result] | None = None) -> None:
+        """Keeps one call waiting behind the one that is at work, for ever."""
+        while not before:
+            await asyncio.gather(*(engine.check(question("a")) for _ in range(300)))
+
+    busy = [asyncio.create_task(call_again()) for _ in range(2)]
+    await scripted.at_work.wait()
+    await engine.between(turn)
+
+    await asyncio.gather(*busy)
+    assert before[0] <= PATIENCE + 2
+
+
+async def test_what_a_turn_raises_reaches_who_wanted_it_and_the_engine_goes_on(engine: Engine) -> None:
+    async def turn() -> None:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await engine.between(turn)
+
+    assert await engine.check(question("a")) == Answered("a", b"")
+
+
+async def test_a_turn_isnt_taken_once_the_engine_stops(engine: Engine) -> None:
+    await engine.stop()
+
+    async def turn() -> None:
+        raise AssertionError
+
+    with pytest.raises(XinyiError):
+        await engine.between(turn)
 
 
 async def test_concurrent_callers_of_the_real_engine_get_their_own_answers(world: World) -> None:
