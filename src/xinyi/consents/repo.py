@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec.structs import asdict
@@ -13,6 +13,9 @@ from ..scenarios.model import Uses
 from .model import Consent, ConsentState, EndReason, Party
 from .tables import consents
 
+_FIELDS: Final = Consent.__struct_fields__
+_select: Final = select(*(consents.c[name] for name in _FIELDS))
+
 
 async def add(tx: AsyncConnection, consent: Consent) -> None:
     await tx.execute(insert(consents), asdict(consent))
@@ -22,7 +25,7 @@ async def load(tx: AsyncConnection, ids: Collection[str]) -> dict[str, Consent]:
     """The consents with these ids, whoever they belong to."""
     if not ids:
         return {}
-    return await _read(tx, select(consents).where(consents.c.id.in_(ids)))
+    return await _read(tx, _select.where(consents.c.id.in_(ids)))
 
 
 async def lock(tx: AsyncConnection, ids: Collection[str]) -> dict[str, Consent]:
@@ -32,13 +35,13 @@ async def lock(tx: AsyncConnection, ids: Collection[str]) -> dict[str, Consent]:
     """
     if not ids:
         return {}
-    wanted = select(consents).where(consents.c.id.in_(sorted(ids))).order_by(consents.c.id)
+    wanted = _select.where(consents.c.id.in_(sorted(ids))).order_by(consents.c.id)
     return await _read(tx, wanted.with_for_update())
 
 
 async def of_subject(tx: AsyncConnection, subject_id: str) -> list[Consent]:
     """The consents that this subject answered, newest first."""
-    wanted = select(consents).where(consents.c.subject_id == subject_id).order_by(consents.c.id.desc())
+    wanted = _select.where(consents.c.subject_id == subject_id).order_by(consents.c.id.desc())
     return list((await _read(tx, wanted)).values())
 
 
@@ -72,7 +75,5 @@ async def count_uses(tx: AsyncConnection, uses: Mapping[str, int], at: datetime)
 
 
 async def _read(tx: AsyncConnection, wanted: Select[Any]) -> dict[str, Consent]:
-    rows = await tx.execute(wanted)
-    return {
-        row.id: msgspec.convert({str(name): value for name, value in row._mapping.items()}, Consent) for row in rows
-    }
+    found = (dict(zip(_FIELDS, row, strict=True)) for row in await tx.execute(wanted))
+    return {row["id"]: msgspec.convert(row, Consent) for row in found}

@@ -5,10 +5,12 @@ strings, integers, booleans and null; no floating point numbers.
 """
 
 import hashlib
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode
+from binascii import b2a_base64
 
 import msgspec
 
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _encoder = msgspec.json.Encoder(order="sorted")
 
 
@@ -29,7 +31,7 @@ def digest_bytes(data: bytes) -> str:
 
 def b64url(data: bytes) -> str:
     """Base64url without padding (RFC 7515 §2)."""
-    return urlsafe_b64encode(data).rstrip(b"=").decode()
+    return b2a_base64(data, newline=False).translate(_URL_SAFE, b"=").decode()
 
 
 def unb64url(text: str) -> bytes:

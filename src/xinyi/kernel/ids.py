@@ -6,13 +6,14 @@ from datetime import datetime
 from typing import Final
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32, lower case
+_PAIRS: Final = [high + low for high in _ALPHABET for low in _ALPHABET]
 _PATTERN: Final = re.compile(rf"^[a-z]{{2,4}}_[{_ALPHABET}]{{26}}$")
 
 
 def new_id(prefix: str, at: datetime) -> str:
     """A new id such as ``chk_01k9x3...``: ``prefix``, an underscore, 26 characters."""
     number = (int(at.timestamp() * 1000) << 80) | secrets.randbits(80)
-    return prefix + "_" + "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
+    return prefix + "_" + "".join([_PAIRS[(number >> shift) & 1023] for shift in range(120, -1, -10)])
 
 
 def is_id(prefix: str, value: str) -> bool:

@@ -40,7 +40,10 @@ def evaluate(scenario: Scenario, records: Iterable[Record], at: datetime) -> Eva
         if _is_current(record, at):
             current.setdefault(record.record_type, []).append(record)
     criteria = {
-        criterion.id: _evaluate(criterion, current.get(criterion.record, ()), at) for criterion in scenario.criteria
+        criterion.id: _evaluate(criterion, current[criterion.record], at)
+        if criterion.record in current
+        else _NOT_EVIDENCED
+        for criterion in scenario.criteria
     }
     return Evaluation(_apply(scenario.rule, criteria), criteria)
 
