@@ -4,10 +4,11 @@ The list is closed and published at ``/v1/metadata/error-codes``. Rooms raise :c
 ``web.problem`` turns that into RFC 9457 ``application/problem+json``.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final
 
-from msgspec import Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from .text import Text
 
@@ -92,12 +93,26 @@ DEFINITIONS: Final[dict[Code, Definition]] = dict(
 assert set(DEFINITIONS) == set(Code), "each code has its definition"
 
 
+class ItemError(Struct, frozen=True, omit_defaults=True):
+    """Why one item of an upload can't be taken. Never holds a value."""
+
+    number: Annotated[int, Meta(ge=1, description="The item, from 1.", examples=[16])]
+    code: Annotated[str, Meta(description="What is wrong with it.", examples=["required"])]
+    line: Annotated[int, Meta(ge=1, description="The line that it stands in, from 1.", examples=[17])] | UnsetType = (
+        UNSET
+    )
+    member: Annotated[str, Meta(description="The member to blame, if one is.", examples=["reference"])] | UnsetType = (
+        UNSET
+    )
+
+
 class XinyiError(Exception):
     """A refusal with a stable code.
 
     ``detail`` says what was wrong with this request, never a record's value or an identifier; ``source`` points at the
     bad member (a JSON Pointer for bodies, a parameter's or header's name otherwise); ``retry_after`` is in seconds;
-    ``instance`` names what the refusal left behind, when it left something that can be asked for.
+    ``instance`` names what the refusal left behind, when it left something that can be asked for; ``errors`` are the
+    items of an upload that are to blame.
     """
 
     def __init__(
@@ -108,6 +123,7 @@ class XinyiError(Exception):
         source: str | None = None,
         retry_after: int | None = None,
         instance: str | None = None,
+        errors: Sequence[ItemError] = (),
     ) -> None:
         super().__init__(code, detail)
         self.code = code
@@ -115,6 +131,7 @@ class XinyiError(Exception):
         self.source = source
         self.retry_after = retry_after
         self.instance = instance
+        self.errors = tuple(errors)
 
     @property
     def definition(self) -> Definition:

@@ -30,6 +30,8 @@ _HEADER_REFS: Final = {
         "retry-after": "RetryAfter",
     }.items()
 }
+_LINES: Final = "application/x-ndjson"
+"""A text of many values: what the schema of one value says isn't said of it."""
 _RETRY: Final = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 
 
@@ -159,10 +161,10 @@ def _headers(status: int, response: dict[str, Any]) -> dict[str, Any]:
 
 
 def _content(content: dict[str, Any], schema: Schema | None, components: dict[str, Schema]) -> dict[str, Any]:
-    """The media types with our schema, and with an example unless they have some."""
+    """The media types with our schema, which is JSON's, and with an example unless they have some."""
     finished = {}
     for media_type, told in content.items():
-        shown = schema or told.get("schema", {})
+        shown = told.get("schema", {}) if schema is None or media_type == _LINES else schema
         examples = {
             name: {k: v for k, v in each.items() if k != "id"} for name, each in told.get("examples", {}).items()
         }

@@ -1,11 +1,10 @@
 """``/v1/record-batches``: what sources send over HTTP."""
 
-import hashlib
 import tempfile
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import IO, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 from litestar import Controller, Request, get, post
 from litestar.di import NamedDependency
@@ -15,7 +14,6 @@ from litestar.params import HeaderParameter, PathParameter, QueryParameter
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ..catalogue.model import Fault
-from ..kernel.canonical import b64url
 from ..kernel.errors import Code, XinyiError
 from ..kernel.ids import is_id
 from ..settings import Settings
@@ -23,6 +21,7 @@ from ..subjects.model import IdentifierProblem
 from ..web.envelope import Envelope
 from ..web.principal import Principal, Scope, requires
 from ..web.problem import problems
+from ..web.uploads import IDEMPOTENCY_KEY_PATTERN, format_of, receive
 from .imports import RecordImports
 from .model import RecordBatch, RowProblem, RowVerdict
 from .rows import Format
@@ -35,7 +34,7 @@ IdempotencyKey = Annotated[
         name="idempotency-key",
         min_length=1,
         max_length=255,
-        pattern=r"^[\x21-\x7e]+$",
+        pattern=IDEMPOTENCY_KEY_PATTERN,
         description="The same key with the same body is the same batch: after an interruption it goes on.",
     ),
 ]
@@ -148,9 +147,9 @@ class RecordBatchController(Controller):
         the same `idempotency-key` goes on where it stopped; another body with that key is refused.
         """
         source_id = principal.source
-        format_ = _format_of(request)
+        format_ = format_of(request, MEDIA_TYPES)
         with tempfile.TemporaryFile() as body:
-            digest = await _receive(request, format_, body, settings.upload_limit)
+            digest = await receive(request, body, limit=settings.upload_limit, label=f"record-batches {format_.value}")
             batch = await imports.open_once(source_id, format_, digest, idempotency_key)
             return _envelope(await imports.run(batch, body))
 
@@ -195,37 +194,6 @@ class RecordBatchController(Controller):
         return Envelope(
             [_error(each) for each in page], links=links or UNSET, meta={"limit": limit, "next_cursor": next_cursor}
         )
-
-
-def _format_of(request: Request[Any, Any, Any]) -> Format:
-    media_type, parameters = request.content_type
-    if media_type not in MEDIA_TYPES:
-        raise XinyiError(Code.UNSUPPORTED_MEDIA_TYPE, f"send {' or '.join(MEDIA_TYPES)}")
-    if parameters.get("charset", "utf-8").lower() not in {"utf-8", "utf8"}:
-        raise XinyiError(Code.UNSUPPORTED_MEDIA_TYPE, "send UTF-8")
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise XinyiError(Code.UNSUPPORTED_MEDIA_TYPE, "send the body uncompressed")
-    return MEDIA_TYPES[media_type]
-
-
-async def _receive(request: Request[Any, Any, Any], format_: Format, body: IO[bytes], limit: int) -> str:
-    """Writes the body to a file, so that nothing is imported of one that never ends. Gives its digest.
-
-    Raises ``XinyiError(BODY_TOO_LARGE)``.
-    """
-    too_large = XinyiError(Code.BODY_TOO_LARGE, f"an upload has at most {limit} bytes: send the rows in several")
-    if (request.content_length or 0) > limit:
-        raise too_large
-    digest = hashlib.sha256(f"record-batches {format_.value}\n".encode())
-    received = 0
-    async for block in request.stream():
-        received += len(block)
-        if received > limit:
-            raise too_large
-        digest.update(block)
-        body.write(block)
-    body.seek(0)
-    return "sha-256:" + b64url(digest.digest())
 
 
 async def _own(batch_id: str, principal: Principal, imports: RecordImports) -> RecordBatch:

@@ -23,7 +23,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from ..kernel.errors import DEFINITIONS, Code, XinyiError
+from ..kernel.errors import DEFINITIONS, Code, ItemError, XinyiError
 from ..telemetry.logs import log_unforeseen
 
 PROBLEM_JSON: Final = "application/problem+json"
@@ -45,6 +45,10 @@ class Problem(Struct, frozen=True, omit_defaults=True):
         | UnsetType
     ) = UNSET
     retry_after: Annotated[int, Meta(ge=0, description="Seconds until another try makes sense.")] | UnsetType = UNSET
+    errors: (
+        Annotated[tuple[ItemError, ...], Meta(description="The first items of an upload that can't be taken.")]
+        | UnsetType
+    ) = UNSET
 
 
 def problem_of(error: XinyiError, instance: str) -> Problem:
@@ -59,6 +63,7 @@ def problem_of(error: XinyiError, instance: str) -> Problem:
         detail=UNSET if error.detail is None else error.detail,
         source=UNSET if error.source is None else error.source,
         retry_after=UNSET if error.retry_after is None else error.retry_after,
+        errors=error.errors or UNSET,
     )
 
 

@@ -1,0 +1,1 @@
+"""Batch prescreen: many checks as one job, answered by the very function that answers a call."""

@@ -1,0 +1,185 @@
+"""Batches: taken in whole or not at all, answered in turns, told item by item."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ..checks.model import Answered, Ask, Refused, Result
+from ..checks.service import CheckService
+from ..kernel.clock import Clock, whole_seconds
+from ..kernel.errors import Code, XinyiError
+from ..kernel.ids import new_id
+from ..storage import idempotency
+from ..storage.database import Database
+from ..storage.idempotency import Use
+from ..telemetry.logs import log_unforeseen
+from . import repo
+from .model import BatchItem, CheckBatch, CheckBatchState, ItemResult, outcome_of
+from .repo import Settled
+
+TURN: Final = 256
+"""The most items of one turn: few enough that a call never waits long behind it."""
+CHUNK: Final = 2000
+"""Items stored in one transaction while an upload is taken in, for the same reason."""
+
+
+class BatchService:
+    """Check batches."""
+
+    def __init__(self, database: Database, clock: Clock, checks: CheckService) -> None:
+        self._database = database
+        self._clock = clock
+        self._checks = checks
+        self._alone: dict[str, int] = {}
+        """By batch: up to this number its items are answered one by one, since together they couldn't be stored."""
+
+    async def submit(
+        self,
+        items: Sequence[BatchItem],
+        *,
+        partner_id: str,
+        client_id: str,
+        consent_id: str | None,
+        digest: str,
+        key: str,
+    ) -> CheckBatch:
+        """Takes a batch in; gives the one that is there when the idempotency key was used before.
+
+        ``items`` are numbered from 1 on. ``consent_id`` is the one that the caller's token is bound to, if it is.
+        Raises ``XinyiError``: IDEMPOTENCY_KEY_REUSED, or UNAVAILABLE: then the same upload under the same key goes on.
+        """
+        new = CheckBatch(
+            id=new_id("cbt", self._clock.now()),
+            partner_id=partner_id,
+            client_id=client_id,
+            consent_id=consent_id,
+            total=len(items),
+            received=0,
+            done=0,
+            answered=0,
+            refused=0,
+            created_at=whole_seconds(self._clock.now()),
+            started_at=None,
+            finished_at=None,
+        )
+        try:
+            batch = await self._open(new, digest, key)
+        except IntegrityError:  # another request was first with the key: now its batch is there
+            batch = await self._open(new, digest, key)
+        while batch.state is CheckBatchState.RECEIVING:
+            async with self._database.transaction() as tx:
+                await repo.receive(tx, batch.id, items[batch.received : batch.received + CHUNK])
+                batch = await self._existing(tx, batch.id)
+        return batch
+
+    async def _open(self, new: CheckBatch, digest: str, key: str) -> CheckBatch:
+        async with self._database.transaction() as tx:
+            used = (await idempotency.find(tx, {(new.partner_id, key)})).get((new.partner_id, key))
+            if used is not None:
+                used.require_same(digest)
+                return await self._existing(tx, used.resource)
+            await repo.add(tx, new)
+            await idempotency.store(tx, [Use(new.partner_id, key, digest, new.id)], new.created_at)
+            return new
+
+    async def get(self, batch_id: str, *, partner_id: str, consent_id: str | None) -> CheckBatch:
+        """One of the partner's own batches; a token that is bound to a consent sees those that it made alone.
+
+        Raises ``XinyiError(NOT_FOUND)``.
+        """
+        async with self._database.read() as tx:
+            batch = await repo.find(tx, batch_id)
+        if batch is None or batch.partner_id != partner_id or consent_id not in {None, batch.consent_id}:
+            raise XinyiError(Code.NOT_FOUND)
+        return batch
+
+    async def outcomes(self, batch: CheckBatch) -> dict[str, int]:
+        """How many answers have each outcome, without those that aren't given again since the subject withdrew."""
+        async with self._database.read() as tx:
+            return await repo.outcomes(tx, batch.id)
+
+    async def results(self, batch_id: str, *, after: int, limit: int) -> tuple[CheckBatch, list[ItemResult]]:
+        """The next items that are done, in order, and how far the batch is by then."""
+        async with self._database.read() as tx:
+            batch = await self._existing(tx, batch_id)
+            found = (
+                await repo.settled(tx, batch.id, after, min(limit, batch.done - after)) if batch.done > after else []
+            )
+            answers = await self._checks.again(tx, {row.check_id for _, row in found if row.check_id is not None})
+        return batch, [ItemResult(item, _result(row, answers)) for item, row in found]
+
+    async def waits(self) -> bool:
+        """Whether any batch has items to answer."""
+        async with self._database.read() as tx:
+            return await repo.waits(tx)
+
+    async def turn(self) -> bool:
+        """Answers the next items of the batch that has had the least. False when none waits, or others are at it.
+
+        The answers, their checks and their leaves are stored in one transaction, so that each item is done once
+        whatever happens to this process. What can't be stored together is tried again item by item, and an item that
+        can't be stored alone is refused alone. Raises ``XinyiError(UNAVAILABLE)``: then nothing was done.
+        """
+        batch: CheckBatch | None = None
+        try:
+            async with self._database.transaction() as tx:
+                batch = await repo.claim(tx)
+                if batch is not None:
+                    await self._answer(tx, batch, 1 if self._is_alone(batch) else TURN)
+        except (XinyiError, OSError):  # it isn't the items' fault (and a TimeoutError is an OSError)
+            raise
+        except Exception as error:
+            if batch is None:
+                raise
+            if not self._is_alone(batch):
+                self._alone[batch.id] = batch.done + TURN
+            else:
+                log_unforeseen(error)
+                await self._give_up_next(batch)
+        return batch is not None
+
+    def _is_alone(self, batch: CheckBatch) -> bool:
+        return batch.done < self._alone.get(batch.id, 0)
+
+    async def _answer(self, tx: AsyncConnection, batch: CheckBatch, limit: int) -> None:
+        items = await repo.items(tx, batch.id, batch.done, limit)
+        asks = [
+            Ask(
+                client_id=batch.client_id,
+                partner_id=batch.partner_id,
+                bound_consent_id=batch.consent_id,
+                request=item.request,
+            )
+            for item in items
+        ]
+        results = await self._checks.run_within(tx, asks)
+        settled = [_settled(item.number, result) for item, result in zip(items, results, strict=True)]
+        await repo.settle(tx, batch, settled, whole_seconds(self._clock.now()))
+
+    async def _give_up_next(self, batch: CheckBatch) -> None:
+        """Refuses the next item as what a call would be told: nothing was answered, and nothing was used up."""
+        async with self._database.transaction() as tx:
+            now = await repo.lock(tx, batch.id)
+            if now is not None and now.done == batch.done:  # else another worker could do it
+                refused = _settled(batch.done + 1, Refused(Code.UNAVAILABLE))
+                await repo.settle(tx, now, [refused], whole_seconds(self._clock.now()))
+
+    async def _existing(self, tx: AsyncConnection, batch_id: str) -> CheckBatch:
+        batch = await repo.find(tx, batch_id)
+        assert batch is not None, "batches aren't deleted"
+        return batch
+
+
+def _settled(number: int, result: Result) -> Settled:
+    if isinstance(result, Answered):
+        return Settled(number=number, check_id=result.check_id, outcome=outcome_of(result), refusal=None, source=None)
+    return Settled(number=number, check_id=result.check_id, outcome=None, refusal=result.code, source=result.source)
+
+
+def _result(row: Settled, answers: dict[str, Result]) -> Result:
+    if row.refusal is not None:
+        return Refused(Code(row.refusal), row.check_id, row.source)
+    assert row.check_id is not None, "an answer has its check"
+    return answers[row.check_id]
