@@ -1,12 +1,15 @@
 """What every test shares."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.support.counts import Counts
 from tests.support.network import forbid_network
+from tests.support.pairs import Embedded, Pair, Servers, running_servers
+from xinyi.storage.database import Database
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -27,3 +30,31 @@ def _closed_world() -> Iterator[None]:
                 patch.delenv(name)
         forbid_network(patch)
         yield
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """PostgreSQL and Redis, started when the first test asks."""
+    with running_servers(tmp_path_factory.mktemp("servers")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Embedded:
+    """SQLite and memory."""
+    return Embedded(tmp_path_factory.mktemp("embedded"))
+
+
+@pytest.fixture(scope="session", params=["embedded", "servers"])
+def pair(request: pytest.FixtureRequest) -> Pair:
+    """What a test that stores anything runs on: first the one, then the other."""
+    found: Pair = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+async def database(pair: Pair, tmp_path: Path) -> AsyncIterator[Database]:
+    """A migrated, empty database."""
+    database = Database(pair.database_url(tmp_path), pool_size=5)
+    yield database
+    await database.close()

@@ -1,13 +1,15 @@
 """Whether the program is alive, and whether it can do its work."""
 
-from typing import Literal
+import asyncio
+from typing import Final, Literal
 
 from litestar import get
 from litestar.di import NamedDependency
 from msgspec import Struct
 from sqlalchemy import text
 
-from .kernel.errors import Code
+from .kernel.errors import Code, XinyiError
+from .storage.cache import Cache
 from .storage.database import Database
 from .web.envelope import Envelope
 from .web.problem import problems
@@ -32,8 +34,18 @@ async def live() -> Envelope[Health]:
     summary="Whether requests can be answered",
     responses=problems(Code.UNAVAILABLE),
 )
-async def ready(database: NamedDependency[Database]) -> Envelope[Health]:
-    """Answers once the database can be reached; otherwise 503 with `unavailable`."""
-    async with database.read() as tx:
-        await tx.execute(text("SELECT 1"))
+async def ready(database: NamedDependency[Database], cache: NamedDependency[Cache]) -> Envelope[Health]:
+    """Answers once the database and the memory store can be reached; otherwise 503 with `unavailable` and the reason.
+
+    Either way it answers within about a second, however long others wait.
+    """
+    await cache.get("ready")
+    try:
+        async with asyncio.timeout(_WITHIN), database.read() as tx:
+            await tx.execute(text("SELECT 1"))
+    except TimeoutError as error:
+        raise XinyiError(Code.UNAVAILABLE, "the database doesn't answer, or is busy", retry_after=1) from error
     return Envelope(Health())
+
+
+_WITHIN: Final = 0.7

@@ -35,7 +35,15 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     data_dir: Path = Path("var")
     """Holds the SQLite file and the key files, unless they are placed elsewhere."""
     database_url: str | None = None
-    """A SQLAlchemy URL; the default is a SQLite file in ``data_dir``."""
+    """``postgresql://…`` or ``sqlite:///path``; the default is a SQLite file in ``data_dir``."""
+    database_pool: Annotated[int, Meta(ge=2, le=1000)] = 10
+    """The most PostgreSQL connections that one worker holds."""
+    cache_url: str | None = None
+    """``redis://…``, ``rediss://…`` or ``unix://…``, of Redis or Valkey; the default is the worker's own memory."""
+    cache_prefix: str = "xinyi:"
+    """What every key in Redis starts with: installations that share one differ in this."""
+    workers: Annotated[int, Meta(ge=1, le=1024)] = 1
+    """How many processes answer. More than one need ``database_url`` and ``cache_url``."""
     scenarios_dir: Path | None = None
     """Holds the record types and scenarios; the default is the set that comes with the product."""
     operator_name_zh: str = "信用中心（沙箱）"
@@ -54,6 +62,24 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             raise SettingsError("issuer must be an origin, such as https://credit.example, without a path")
         if self.environment is Environment.PRODUCTION and parts.scheme != "https":
             raise SettingsError("issuer must be https in production")
+        if self.database_url and not self.database_url.startswith(("sqlite", "postgresql", "postgres:")):
+            raise SettingsError("database_url must begin with postgresql:// or sqlite:///")
+        if self.cache_url and not self.cache_url.startswith(("redis://", "rediss://", "unix://")):
+            raise SettingsError("cache_url must begin with redis://, rediss:// or unix://")
+        if self.workers > 1:
+            self._require_shared_state()
+
+    def _require_shared_state(self) -> None:
+        if self.cache_url is None:
+            raise SettingsError(
+                f"{self.workers} workers need cache_url (Redis or Valkey): each would remember only the proofs that it "
+                "saw itself, and what one has taken the next would take again"
+            )
+        if self.database_url is None or self.database_url.startswith("sqlite"):
+            raise SettingsError(
+                f"{self.workers} workers need database_url (PostgreSQL): SQLite has one writer, "
+                "so they would only wait for each other"
+            )
 
     @property
     def is_sandbox(self) -> bool:
@@ -65,7 +91,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def effective_database_url(self) -> str:
-        return self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'xinyi.sqlite3'}"
+        return self.database_url or f"sqlite:///{self.data_dir / 'xinyi.sqlite3'}"
 
 
 def load_settings(file: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:

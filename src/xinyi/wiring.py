@@ -1,11 +1,15 @@
 """The services of one installation, wired once: what the HTTP application and the command line both stand on."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Self
+from datetime import timedelta
+from typing import Final, Self
 
 from msgspec import Struct
 
+from .batches.service import BatchService
+from .batches.worker import BatchWorker
 from .catalogue.service import Catalogue
 from .checks.engine import Engine
 from .checks.service import CheckService
@@ -21,9 +25,13 @@ from .records.imports import RecordImports
 from .records.service import RecordService
 from .scenarios.registry import Registry
 from .settings import Settings
-from .storage.cache import MemoryCache
+from .storage.cache import Cache, MemoryCache
 from .storage.database import Database
+from .storage.horizon import Horizon
 from .storage.keys import Keys, make_keys, open_keys
+from .storage.migrate import migrate_if_empty, require_migrated
+from .storage.once import Uses
+from .storage.redis_cache import RedisCache
 from .subjects.service import SubjectService
 from .web.session import Sessions
 
@@ -35,7 +43,7 @@ class Services(Struct, frozen=True, kw_only=True):
     clock: Clock
     keys: Keys
     database: Database
-    cache: MemoryCache
+    cache: Cache
     catalogue: Catalogue
     scenarios: Registry
     subjects: SubjectService
@@ -49,6 +57,8 @@ class Services(Struct, frozen=True, kw_only=True):
     portal: PortalService
     checks: CheckService
     engine: Engine
+    batches: BatchService
+    batch_worker: BatchWorker
 
     @classmethod
     def build(cls, settings: Settings, clock: Clock | None = None) -> Self:
@@ -60,8 +70,8 @@ class Services(Struct, frozen=True, kw_only=True):
         clock = clock or SystemClock()
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         keys = installation_keys(settings, clock)
-        cache = MemoryCache(clock)
-        database = Database(settings.effective_database_url)
+        database = Database(settings.effective_database_url, pool_size=settings.database_pool)
+        cache, uses = _short_lived_state(settings, database, clock)
         catalogue = Catalogue.load(settings.scenarios_dir)
         scenarios = Registry.load(catalogue, settings.scenarios_dir)
         subjects = SubjectService(keys, clock, allow_synthetic=settings.is_sandbox)
@@ -85,6 +95,7 @@ class Services(Struct, frozen=True, kw_only=True):
             keys,
             clock,
             cache,
+            uses,
             database,
             partners=partners,
             consents=consents,
@@ -101,6 +112,8 @@ class Services(Struct, frozen=True, kw_only=True):
             scenarios=scenarios,
             ledger=ledger,
         )
+        engine = Engine(checks)
+        batches = BatchService(database, clock, checks)
         portal = PortalService(
             database,
             clock,
@@ -128,27 +141,80 @@ class Services(Struct, frozen=True, kw_only=True):
             oauth=oauth,
             portal=portal,
             checks=checks,
-            engine=Engine(checks),
+            engine=engine,
+            batches=batches,
+            batch_worker=BatchWorker(batches, engine),
         )
 
     @asynccontextmanager
     async def opened(self) -> AsyncGenerator[Self]:
-        """The services with their database: the schema is there, and at the end the connections are closed."""
+        """The services with their database, whose schema is current; at the end the connections are closed.
+
+        Raises ``NotMigrated`` otherwise. Only a sandbox on SQLite needs no command: its empty file is migrated here.
+        """
         try:
-            await self.database.create_schema()
+            await _require_schema(self.settings, self.database)
             yield self
         finally:
             await self.database.close()
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[Self]:
-        """The services with the engine at work; at the end what waits is finished."""
+        """The services with the engine at work; at the end what waits is finished. Raises ``UnfitCache``."""
         async with self.opened():
-            self.engine.start()
             try:
-                yield self
+                await self.cache.open()
+                # Proofs are dated in whole seconds: those of the second in which an older state ended aren't known.
+                wait = self.cache.since - self.clock.now()
+                await asyncio.sleep(min(max(wait, timedelta(0)), _LONGEST_WAIT).total_seconds())
+                self.engine.start()
+                self.batch_worker.start()
+                try:
+                    yield self
+                finally:
+                    await self.batch_worker.stop()
+                    await self.engine.stop()
             finally:
-                await self.engine.stop()
+                await self.cache.close()
+
+
+async def require_ready(settings: Settings) -> None:
+    """Looks at the servers that ``settings`` name, before any process relies on them.
+
+    Raises ``NotMigrated``, ``UnfitCache``, and ``XinyiError(UNAVAILABLE)`` for one that can't be reached.
+    """
+    database, clock = Database(settings.effective_database_url), SystemClock()
+    try:
+        await _require_schema(settings, database)
+        if settings.cache_url is not None:
+            cache, _ = _short_lived_state(settings, database, clock)
+            try:
+                await cache.open()
+            finally:
+                await cache.close()
+    finally:
+        await database.close()
+
+
+async def _require_schema(settings: Settings, database: Database) -> None:
+    if settings.is_sandbox and database.is_sqlite:
+        await migrate_if_empty(database)
+    await require_migrated(database)
+
+
+_LONGEST_WAIT: Final = timedelta(seconds=1)
+_CLOCKS_APART: Final = timedelta(seconds=2)
+
+
+def _short_lived_state(settings: Settings, database: Database, clock: Clock) -> tuple[Cache, Uses]:
+    cache: Cache
+    if settings.cache_url is None:
+        horizon = Horizon(database, clock)
+        cache = MemoryCache(clock, horizon.begin)
+    else:
+        horizon = Horizon(database, clock, margin=_CLOCKS_APART)
+        cache = RedisCache(settings.cache_url, horizon.begin, prefix=settings.cache_prefix)
+    return cache, Uses(cache, horizon, clock)
 
 
 def installation_keys(settings: Settings, clock: Clock) -> Keys:

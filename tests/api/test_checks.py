@@ -8,14 +8,15 @@ import httpx
 import pytest
 
 from tests.support.oauth import PartnerProgram, Platform, running_platform, without_numbers
+from tests.support.pairs import Pair
 
 SCENARIO = "microloan-prescreen"
 
 
 @pytest.fixture(scope="module")
-async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Platform]:
+async def platform(tmp_path_factory: pytest.TempPathFactory, pair: Pair) -> AsyncGenerator[Platform]:
     folder: Path = tmp_path_factory.mktemp("sandbox")
-    async with running_platform(folder) as platform:
+    async with running_platform(folder, pair) as platform:
         yield platform
 
 

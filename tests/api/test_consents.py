@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support.pairs import Pair
 from tests.support.rooms import calling
 from tests.support.world import Subject, World, new_world
 from xinyi.consents.http import ConsentController
@@ -20,8 +21,8 @@ SCENARIO = "bike-deposit"
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncGenerator[World]:
-    async with new_world(tmp_path) as fresh:
+async def world(tmp_path: Path, pair: Pair) -> AsyncGenerator[World]:
+    async with new_world(tmp_path, pair) as fresh:
         yield fresh
 
 

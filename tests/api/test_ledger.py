@@ -9,6 +9,7 @@ from joserfc import jws
 from joserfc.jwk import KeySet
 
 from tests.support.ledger import Log, entry
+from tests.support.pairs import Pair
 from tests.support.rooms import calling
 from tests.support.world import World, new_world
 from xinyi.kernel.canonical import b64url, unb64url
@@ -19,8 +20,8 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncGenerator[World]:
-    async with new_world(tmp_path) as world:
+async def world(tmp_path: Path, pair: Pair) -> AsyncGenerator[World]:
+    async with new_world(tmp_path, pair) as world:
         yield world
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.pairs import Pair
 from tests.support.rooms import calling
 from tests.support.world import Subject, World, new_world
 from xinyi.consents.model import Consent
@@ -32,8 +33,8 @@ CHANGES = [
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncGenerator[World]:
-    async with new_world(tmp_path) as fresh:
+async def world(tmp_path: Path, pair: Pair) -> AsyncGenerator[World]:
+    async with new_world(tmp_path, pair) as fresh:
         yield fresh
 
 

@@ -9,13 +9,14 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from tests.support.oauth import ISSUER, Platform, running_platform
+from tests.support.pairs import Pair
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(scope="module")
-async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Platform]:
-    async with running_platform(tmp_path_factory.mktemp("sandbox")) as platform:
+async def platform(tmp_path_factory: pytest.TempPathFactory, pair: Pair) -> AsyncGenerator[Platform]:
+    async with running_platform(tmp_path_factory.mktemp("sandbox"), pair) as platform:
         yield platform
 
 
@@ -93,9 +94,9 @@ async def test_nothing_that_opens_anything_lies_in_the_cache(platform: Platform)
     request_uri = (await bank.par("personal-loan")).json()["request_uri"]
     subject = platform.subject()
     consent = await subject.sign_in(await subject.open(bank, request_uri), "person-a")
-    kept = repr(platform.service("cache")._values)
+    kept = platform.remembered()
     assert request_uri.rpartition(":")[2] not in kept
     for cookie in ("xinyi_session", "xinyi_browser"):
         assert subject.http.cookies[cookie] not in kept
     code = (await subject.decide(consent, "agree")).headers["location"].partition("code=")[2].partition("&")[0]
-    assert code not in repr(platform.service("cache")._values)
+    assert code not in platform.remembered()

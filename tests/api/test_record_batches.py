@@ -10,6 +10,7 @@ import pytest
 from joserfc.jwk import ECKey
 
 from tests.support.oauth import ISSUER, PartnerProgram, Platform, running_platform, without_numbers
+from tests.support.pairs import Pair
 from xinyi.kernel.text import Text
 from xinyi.sandbox import identities
 
@@ -55,8 +56,8 @@ class Sender:
 
 
 @pytest.fixture
-async def platform(tmp_path: Path) -> AsyncIterator[Platform]:
-    async with running_platform(tmp_path) as platform:
+async def platform(tmp_path: Path, pair: Pair) -> AsyncIterator[Platform]:
+    async with running_platform(tmp_path, pair) as platform:
         yield platform
 
 

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tests.support.oauth import ISSUER, Platform, running_platform
+from tests.support.pairs import Pair
 from xinyi.app import api_document
 from xinyi.openapi.views import inline, prose
 
@@ -15,8 +16,8 @@ both = pytest.mark.parametrize("language", ["zh", "en"])
 
 
 @pytest.fixture(scope="module")
-async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Platform]:
-    async with running_platform(tmp_path_factory.mktemp("platform")) as running:
+async def platform(tmp_path_factory: pytest.TempPathFactory, pair: Pair) -> AsyncGenerator[Platform]:
+    async with running_platform(tmp_path_factory.mktemp("platform"), pair) as running:
         yield running
 
 

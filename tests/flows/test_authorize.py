@@ -22,10 +22,11 @@ from tests.support.oauth import (
     forms,
     running_platform,
 )
+from tests.support.pairs import Pair
 from xinyi.app import create_app
 from xinyi.consents.tables import consents
 from xinyi.sandbox.personas import personas
-from xinyi.settings import Environment, Settings
+from xinyi.settings import Environment
 
 pytestmark = pytest.mark.anyio
 
@@ -34,8 +35,8 @@ IDENTIFIERS = {persona.id: persona.identifier.value for persona in personas()}
 
 
 @pytest.fixture(scope="module")
-async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Platform]:
-    async with running_platform(tmp_path_factory.mktemp("sandbox")) as platform:
+async def platform(tmp_path_factory: pytest.TempPathFactory, pair: Pair) -> AsyncGenerator[Platform]:
+    async with running_platform(tmp_path_factory.mktemp("sandbox"), pair) as platform:
         yield platform
 
 
@@ -316,8 +317,8 @@ async def test_a_sign_in_form_without_its_token_signs_nobody_in(platform: Platfo
     assert (await subject.submit(forms(page)[0], persona="nobody")).status_code == 404
 
 
-async def test_personas_do_not_exist_outside_the_sandbox(tmp_path: Path):
-    settings = Settings(data_dir=tmp_path, issuer="https://xinyi.example", environment=Environment.PRODUCTION)
+async def test_personas_do_not_exist_outside_the_sandbox(tmp_path: Path, pair: Pair):
+    settings = pair.settings(tmp_path, issuer="https://xinyi.example", environment=Environment.PRODUCTION)
     fresh_keys(settings.keys_dir)
     app = create_app(settings, ManualClock())
     async with app.lifespan():

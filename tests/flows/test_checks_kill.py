@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from tests.support.clock import ManualClock
+from tests.support.pairs import Pair
 from tests.support.process import ServerProcess, server_process, xinyi
 from tests.support.world import PERSON, new_world
 from xinyi.checks.tables import checks
@@ -29,15 +30,15 @@ async def partner(server: ServerProcess, client_id: str, key: dict[str, Any]) ->
         yield client
 
 
-async def test_every_acknowledged_check_survives_a_kill_and_the_ledger_verifies(tmp_path: Path) -> None:
-    async with new_world(tmp_path, ManualClock(datetime.now(UTC))) as world:
+async def test_every_acknowledged_check_survives_a_kill_and_the_ledger_verifies(tmp_path: Path, pair: Pair) -> None:
+    async with new_world(tmp_path, pair, ManualClock(datetime.now(UTC))) as world:
         bike, person = await world.client("bike-deposit", kind="bike-share"), await world.subject(PERSON)
         consent = await world.consent(bike, "bike-deposit", person)
         key = world.private_keys[bike.id]
     acknowledged: dict[str, Answer] = {}
 
     for round_ in range(KILLS):
-        with server_process(tmp_path) as server:
+        with server_process(tmp_path, pair) as server:
             async with partner(server, bike.id, key) as client:
                 enough = len(acknowledged) + ACKNOWLEDGED_BEFORE_EACH
 
@@ -60,22 +61,22 @@ async def test_every_acknowledged_check_survives_a_kill_and_the_ledger_verifies(
                 await asyncio.gather(*calls)
 
     assert len(acknowledged) >= KILLS * ACKNOWLEDGED_BEFORE_EACH
-    with server_process(tmp_path) as server:
+    with server_process(tmp_path, pair) as server:
         async with partner(server, bike.id, key) as client:
             keys = await client.ledger.jwks()
             found = await asyncio.gather(*(client.checks.get(answer.id) for answer in acknowledged.values()))
             for (reference, answer), again in zip(acknowledged.items(), found, strict=True):
                 assert again == answer
                 assert verify_receipt(str(again.receipt), keys, answer=again, reference=reference).id == answer.id
-    verdict = xinyi(tmp_path, "ledger", "verify")
+    verdict = xinyi(tmp_path, pair, "ledger", "verify")
     assert verdict.returncode == 0, verdict.stdout
     assert "0 erased" in verdict.stdout
-    assert await _counts(tmp_path, person.id) == (1, 0)
+    assert await _counts(pair.settings(tmp_path), person.id) == (1, 0)
 
 
-async def _counts(folder: Path, subject_id: str) -> tuple[float, int]:
+async def _counts(settings: Settings, subject_id: str) -> tuple[float, int]:
     """Uses counted per check stored (1 when none was lost or doubled), and checks without a leaf of their own."""
-    services = Services.build(Settings(data_dir=folder))
+    services = Services.build(settings)
     async with services.opened(), services.database.read() as tx:
         stored = (await tx.execute(select(func.count()).select_from(checks))).scalar_one()
         leaves = select(func.count()).select_from(ledger_leaves).where(ledger_leaves.c.kind == "check")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from sqlalchemy import func, select
 
+from tests.support.pairs import Pair
 from tests.support.world import Subject, World, ask, new_world
 from xinyi.checks.model import Answered, Refused
 from xinyi.consents import repo
@@ -36,9 +37,9 @@ REFUSALS = {
 class Stage:
     """One installation with its actors, shared by all histories: each history is about a consent of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, pair: Pair) -> None:
         self._runner = asyncio.Runner()
-        self._context = new_world(folder)
+        self._context = new_world(folder, pair)
         self.world: World = self.run(self._context.__aenter__())
         self.client: Client = self.run(self.world.client(RECURRING, ONCE))
         self.subject: Subject = self.run(self.world.subject())
@@ -219,8 +220,8 @@ class History(RuleBasedStateMachine):
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    stage = Stage(tmp_path)
+def stage(tmp_path: Path, pair: Pair) -> Iterator[Stage]:
+    stage = Stage(tmp_path, pair)
     yield stage
     stage.close()
 

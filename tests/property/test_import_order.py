@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.pairs import Pair
 from tests.unit.records.conftest import COMPANY, OTHER, Desk, row
 from xinyi.storage.database import Database
 
@@ -30,7 +31,7 @@ def observations(draw: st.DrawFn) -> list[dict[str, Any]]:
 
 @settings(max_examples=25, deadline=None)
 @given(observations(), st.randoms(use_true_random=False), st.integers(1, 5))
-def test_order_repetition_and_cuts_dont_matter(rows: list[dict[str, Any]], random: Any, size: int) -> None:
+def test_order_repetition_and_cuts_dont_matter(pair: Pair, rows: list[dict[str, Any]], random: Any, size: int) -> None:
     shuffled = rows + [row for row in rows if random.random() < 0.5]
     random.shuffle(shuffled)
     files = [shuffled[at : at + size] for at in range(0, len(shuffled), size)]
@@ -40,17 +41,16 @@ def test_order_repetition_and_cuts_dont_matter(rows: list[dict[str, Any]], rando
     }
     expected = {ref: each["fields"]["months"] for ref, each in newest.items()}
 
-    assert asyncio.run(_stored_after([rows])) == expected
-    assert asyncio.run(_stored_after(files)) == expected
-    assert asyncio.run(_stored_after([*files, rows, *files])) == expected
+    assert asyncio.run(_stored_after(pair, [rows])) == expected
+    assert asyncio.run(_stored_after(pair, files)) == expected
+    assert asyncio.run(_stored_after(pair, [*files, rows, *files])) == expected
 
 
-async def _stored_after(files: list[list[dict[str, Any]]]) -> dict[str, Any]:
+async def _stored_after(pair: Pair, files: list[list[dict[str, Any]]]) -> dict[str, Any]:
     """Imports the files, and gives the months of each fact; each fact is there once."""
     with tempfile.TemporaryDirectory() as folder:
-        database = Database(f"sqlite+aiosqlite:///{folder}/test.sqlite3")
+        database = Database(pair.database_url(Path(folder)))
         try:
-            await database.create_schema()
             desk = Desk(database, Path(folder) / "keys")
             await desk.add_source("bureau", "SOCINS_PAID")
             for rows in files:

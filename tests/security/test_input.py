@@ -13,6 +13,7 @@ import pytest
 from msgspec import Struct
 
 from tests.support.oauth import PartnerProgram, Platform, running_platform
+from tests.support.pairs import Pair
 from tests.support.server import LiveServer, running_server
 from xinyi.app import create_app
 from xinyi.kernel.errors import DEFINITIONS, Code
@@ -40,8 +41,8 @@ class Caller(Struct):
 
 
 @pytest.fixture(scope="module")
-async def caller(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Caller]:
-    async with running_platform(tmp_path_factory.mktemp("platform")) as platform:
+async def caller(tmp_path_factory: pytest.TempPathFactory, pair: Pair) -> AsyncGenerator[Caller]:
+    async with running_platform(tmp_path_factory.mktemp("platform"), pair) as platform:
         partner = await platform.partner("bike-deposit")
         yield Caller(platform, partner, await partner.token())
 

@@ -24,6 +24,7 @@ from tests.support.oauth import (
     unsigned,
     without_numbers,
 )
+from tests.support.pairs import Pair
 from xinyi.kernel.canonical import b64url
 
 pytestmark = pytest.mark.anyio
@@ -32,8 +33,8 @@ SCENARIO = "personal-loan"
 
 
 @pytest.fixture(scope="module")
-async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Platform]:
-    async with running_platform(tmp_path_factory.mktemp("sandbox")) as platform:
+async def platform(tmp_path_factory: pytest.TempPathFactory, pair: Pair) -> AsyncGenerator[Platform]:
+    async with running_platform(tmp_path_factory.mktemp("sandbox"), pair) as platform:
         yield platform
 
 
@@ -106,8 +107,8 @@ async def test_ensure_jwt_client_assertions_are_in_time(bank: PartnerProgram, ex
 
 
 @pytest.mark.parametrize("claims", [{"exp": 299, "iat": ABSENT}, {"exp": 60, "iat": -1}, {"nbf": -1, "iat": ABSENT}])
-async def test_assertions_older_than_what_is_remembered_are_refused(tmp_path: Path, claims: dict[str, Any]):
-    async with running_platform(tmp_path) as platform:
+async def test_assertions_older_than_what_is_remembered_are_refused(tmp_path: Path, claims: dict[str, Any], pair: Pair):
+    async with running_platform(tmp_path, pair) as platform:
         bank = await platform.partner(SCENARIO)
         at = int(bank.now)
         times: dict[str, Any] = {name: value if value is ABSENT else at + value for name, value in claims.items()}

@@ -11,6 +11,7 @@ from anyio import create_task_group
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 from tests.support.oauth import ABSENT, ISSUER, VERIFIER, PartnerProgram, Platform, running_platform, unsigned
+from tests.support.pairs import Pair
 
 pytestmark = pytest.mark.anyio
 
@@ -19,8 +20,8 @@ PATH = "/v1/consents/cns_00000000000000000000000000"
 
 
 @pytest.fixture(scope="module")
-async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Platform]:
-    async with running_platform(tmp_path_factory.mktemp("sandbox")) as platform:
+async def platform(tmp_path_factory: pytest.TempPathFactory, pair: Pair) -> AsyncGenerator[Platform]:
+    async with running_platform(tmp_path_factory.mktemp("sandbox"), pair) as platform:
         yield platform
 
 
@@ -112,8 +113,8 @@ async def test_check_dpop_proof_nbf_exp(bank: PartnerProgram):
     assert (await bank.credentials(proof=fine)).status_code == 200
 
 
-async def test_proofs_older_than_what_is_remembered_are_refused(tmp_path: Path):
-    async with running_platform(tmp_path) as platform:
+async def test_proofs_older_than_what_is_remembered_are_refused(tmp_path: Path, pair: Pair):
+    async with running_platform(tmp_path, pair) as platform:
         bank = await platform.partner(SCENARIO)
         early = bank.proof("POST", "/oauth2/token", iat=int(bank.now) - 1)
         assert "before this server started" in told(await bank.credentials(proof=early))

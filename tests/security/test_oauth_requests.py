@@ -22,6 +22,7 @@ from tests.support.oauth import (
     running_platform,
     without_numbers,
 )
+from tests.support.pairs import Pair
 from xinyi.consents.tables import consents
 
 pytestmark = pytest.mark.anyio
@@ -32,8 +33,8 @@ PATH = "/v1/consents/cns_00000000000000000000000000"
 
 
 @pytest.fixture(scope="module")
-async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Platform]:
-    async with running_platform(tmp_path_factory.mktemp("sandbox")) as platform:
+async def platform(tmp_path_factory: pytest.TempPathFactory, pair: Pair) -> AsyncGenerator[Platform]:
+    async with running_platform(tmp_path_factory.mktemp("sandbox"), pair) as platform:
         yield platform
 
 
@@ -331,13 +332,15 @@ async def test_two_authorization_headers_are_refused(bank: PartnerProgram):
     assert (await bank.http.get(PATH, headers=headers)).status_code == 401
 
 
-async def test_tokens_older_than_what_is_known_about_revoked_ones_are_refused(tmp_path: Path):
-    async with running_platform(tmp_path) as before:
+async def test_tokens_older_than_what_is_known_about_revoked_ones_are_refused(tmp_path: Path, pair: Pair):
+    async with running_platform(tmp_path, pair) as before:
         bank = await before.partner(SCENARIO)
         token = await bank.token()
     before.clock.advance(timedelta(seconds=1))
-    async with running_platform(tmp_path, before.clock) as after:
+    pair.forget(tmp_path)
+    async with running_platform(tmp_path, pair, before.clock) as after:
         bank.http = after.http
+        after.clock.advance(timedelta(seconds=2))
         response = await bank.call("GET", PATH, token)
         assert (response.status_code, response.json()["code"]) == (401, "invalid_token")
         assert (await bank.call("GET", PATH, await bank.token())).status_code == 404

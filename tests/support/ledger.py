@@ -1,5 +1,6 @@
 """A log that tests fill, damage and verify."""
 
+import re
 from collections.abc import Sequence
 
 from sqlalchemy import text
@@ -45,8 +46,16 @@ class Log:
         """What someone with the database in hand, but without the ledger's keys, may do to it."""
         async with self.database.transaction() as tx:
             for statement in statements:
-                await tx.execute(text(statement))
+                await tx.execute(text(spelled(statement, tx.dialect.name)))
 
     async def rows(self, statement: str) -> Sequence[tuple[object, ...]]:
         async with self.database.read() as tx:
             return [tuple(row) for row in await tx.execute(text(statement))]
+
+
+def spelled(statement: str, dialect: str) -> str:
+    """A statement with SQLite's literals of bytes, as the dialect spells them."""
+    if dialect == "sqlite":
+        return statement
+    statement = re.sub(r"zeroblob\(((?:[^()]|\(\w+\))*)\)", r"decode(repeat('00', \1), 'hex')", statement)
+    return re.sub(r"[xX]'([0-9a-fA-F]*)'", r"decode('\1', 'hex')", statement)

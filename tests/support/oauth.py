@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,11 +17,11 @@ from litestar import Litestar
 from msgspec import Struct
 
 from tests.support.clock import ManualClock
+from tests.support.pairs import Pair
 from xinyi.app import create_app
 from xinyi.kernel.canonical import b64url
 from xinyi.kernel.text import Text
 from xinyi.partners.model import Client
-from xinyi.settings import Settings
 
 ISSUER = "http://127.0.0.1:8000"
 REDIRECT_URI = "https://partner.example/back"
@@ -268,8 +268,9 @@ def without_numbers(response: httpx.Response) -> tuple[Any, ...]:
 class Platform:
     """The whole application on a manual clock, and whom it serves."""
 
-    def __init__(self, app: Litestar, clock: ManualClock) -> None:
+    def __init__(self, app: Litestar, clock: ManualClock, remembered: Callable[[Any], str] = repr) -> None:
         self.app = app
+        self._remembered = remembered
         self.clock = clock
         self.http = browser_of(app)
 
@@ -305,15 +306,20 @@ class Platform:
             )
         return PartnerProgram(self.http, self.clock, client, key)
 
+    def remembered(self) -> str:
+        """All that lies in the short-lived state."""
+        return self._remembered(self.service("cache"))
+
     def subject(self) -> Subject:
         """A browser that nobody has used yet."""
         return Subject(self.app)
 
 
 @asynccontextmanager
-async def running_platform(folder: Path, clock: ManualClock | None = None) -> AsyncGenerator[Platform]:
+async def running_platform(folder: Path, pair: Pair, clock: ManualClock | None = None) -> AsyncGenerator[Platform]:
     """A sandbox in ``folder``: fresh, or as an earlier one left it there."""
     clock = clock or ManualClock()
-    app = create_app(Settings(data_dir=folder, issuer=ISSUER), clock)
+    app = create_app(pair.settings(folder, issuer=ISSUER), clock)
+    clock.followers.append(lambda by: pair.time_passes(folder, by))
     async with app.lifespan():
-        yield Platform(app, clock)
+        yield Platform(app, clock, lambda cache: pair.remembered(folder, cache))

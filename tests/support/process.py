@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.pairs import Pair
+
 
 @dataclass(frozen=True)
 class ServerProcess:
@@ -23,10 +25,10 @@ class ServerProcess:
 
 
 @contextmanager
-def server_process(folder: Path) -> Iterator[ServerProcess]:
+def server_process(folder: Path, pair: Pair) -> Iterator[ServerProcess]:
     """``xinyi serve`` on a free port over the installation in ``folder``, until the block ends."""
     command = [sys.executable, "-m", "xinyi", "serve", "--port", "0"]
-    environment = {**os.environ, "XINYI_DATA_DIR": str(folder), "XINYI_LOG_LEVEL": "ERROR"}
+    environment = {**os.environ, **pair.environ(folder), "XINYI_LOG_LEVEL": "ERROR"}
     with subprocess.Popen(command, env=environment, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         try:
@@ -37,11 +39,11 @@ def server_process(folder: Path) -> Iterator[ServerProcess]:
             process.terminate()
 
 
-def xinyi(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def xinyi(folder: Path, pair: Pair, *words: str) -> subprocess.CompletedProcess[str]:
     """Runs a command of ``xinyi`` over the installation in ``folder``."""
     return subprocess.run(
         [sys.executable, "-m", "xinyi", *words],
-        env={**os.environ, "XINYI_DATA_DIR": str(folder)},
+        env={**os.environ, **pair.environ(folder)},
         cwd=folder,
         capture_output=True,
         text=True,

@@ -11,6 +11,7 @@ from msgspec import Struct
 from sqlalchemy import insert
 
 from tests.support.clock import ManualClock
+from tests.support.pairs import Pair
 from xinyi.checks.model import Ask, CheckRequest, Result
 from xinyi.consents.model import Consent
 from xinyi.kernel.ids import new_id
@@ -18,7 +19,6 @@ from xinyi.kernel.text import Language, Text
 from xinyi.partners.model import Client
 from xinyi.records.tables import records
 from xinyi.sandbox import identities
-from xinyi.settings import Settings
 from xinyi.subjects.model import Identifier
 from xinyi.wiring import Services
 
@@ -125,10 +125,11 @@ def ask(client: Client, consent: Consent, *, scenario: str | None = None, key: s
 
 
 @asynccontextmanager
-async def new_world(folder: Path, clock: ManualClock | None = None) -> AsyncGenerator[World]:
-    """A fresh world on a SQLite file in ``folder``, its engine at work, with one source that supplies every type."""
+async def new_world(folder: Path, pair: Pair, clock: ManualClock | None = None) -> AsyncGenerator[World]:
+    """A fresh world in ``folder``, its engine at work, with one source that supplies every type."""
     clock = clock or ManualClock()
-    services = Services.build(Settings(data_dir=folder), clock)
+    services = Services.build(pair.settings(folder), clock)
+    clock.followers.append(lambda by: pair.time_passes(folder, by))
     async with services.running():
         async with services.database.transaction() as tx:
             codes = [record_type.code for record_type in services.catalogue]

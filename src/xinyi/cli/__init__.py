@@ -8,6 +8,7 @@ from .. import __version__
 from .clients import clients
 from .keys import keys
 from .ledger import ledger
+from .migrate import migrate
 from .openapi import openapi
 from .partners import partners
 from .records import records
@@ -30,5 +31,5 @@ def main(context: click.Context, config: Path | None) -> None:
     context.obj = config
 
 
-for command in (clients, keys, ledger, openapi, partners, records, sandbox, scenarios, serve, sources):
+for command in (clients, keys, ledger, migrate, openapi, partners, records, sandbox, scenarios, serve, sources):
     main.add_command(command)

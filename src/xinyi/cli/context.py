@@ -13,7 +13,9 @@ import msgspec
 from ..catalogue.files import FileError
 from ..kernel.errors import XinyiError
 from ..settings import Settings, SettingsError, load_settings
+from ..storage.cache import UnfitCache
 from ..storage.keys import KeysMissing
+from ..storage.migrate import NotMigrated
 from ..wiring import Services
 
 P = ParamSpec("P")
@@ -47,21 +49,25 @@ def with_services(command: Callable[Concatenate[Services, P], Coroutine[Any, Any
         try:
             with startup_errors():
                 services = Services.build(settings)
-            asyncio.run(work(services))
+                asyncio.run(work(services))
         except XinyiError as error:
-            title = error.definition.title
-            text = f"{title.zh} / {title.en}" + (f": {error.detail}" if error.detail else "")
-            raise click.ClickException(text) from error
+            raise click.ClickException(told(error)) from error
 
     return callback
 
 
+def told(error: XinyiError) -> str:
+    """What went wrong, in one sentence."""
+    title = error.definition.title
+    return f"{title.zh} / {title.en}" + (f": {error.detail}" if error.detail else "")
+
+
 @contextmanager
 def startup_errors() -> Generator[None]:
-    """Ends the command with one sentence when a file that the services need is missing or wrong."""
+    """Ends the command with one sentence when what the services need is missing or wrong."""
     try:
         yield
-    except (FileError, KeysMissing, PermissionError) as error:
+    except (FileError, KeysMissing, NotMigrated, PermissionError, UnfitCache) as error:
         raise click.ClickException(str(error)) from error
 
 

@@ -1,33 +1,47 @@
-"""``xinyi serve``: run the server."""
+"""``xinyi serve``: run the server, in one process or in many that share one socket."""
 
+import asyncio
 import socket
+from functools import partial
 
 import click
 import uvicorn
+from litestar import Litestar
 from msgspec.structs import replace
+from uvicorn.supervisors import Multiprocess
 
 from ..app import create_app
-from ..settings import DEFAULT_ISSUER, Settings
+from ..kernel.errors import XinyiError
+from ..settings import DEFAULT_ISSUER, Settings, SettingsError
 from ..telemetry.logs import configure_logging
-from .context import current_settings, startup_errors
+from ..wiring import require_ready
+from .context import current_settings, startup_errors, told
 
 
 @click.command()
 @click.option("--host", help="The address to listen on; the setting `host` otherwise.")
 @click.option("--port", type=click.IntRange(0, 65535), help="The port; 0 takes a free one.")
-def serve(host: str | None, port: int | None) -> None:
-    """Run the server until it is told to stop (SIGTERM, Ctrl-C); what is under way is finished."""
-    settings = current_settings()
-    settings = replace(
-        settings, host=settings.host if host is None else host, port=settings.port if port is None else port
-    )
+@click.option("--workers", type=click.IntRange(1, 1024), help="How many processes; the setting `workers` otherwise.")
+def serve(host: str | None, port: int | None, workers: int | None) -> None:
+    """Run the server until it is told to stop (SIGTERM, Ctrl-C); what is under way is finished.
+
+    More than one worker need PostgreSQL and Redis, whose state they share; one that dies is replaced.
+    """
+    given = {"host": host, "port": port, "workers": workers}
+    try:
+        settings = replace(current_settings(), **{name: value for name, value in given.items() if value is not None})
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
+    _require_ready(settings)
     listener = _listen(settings)
     settings = _reachable_as(settings, listener)
     configure_logging(settings.log_level)
     with startup_errors():
         app = create_app(settings)
     config = uvicorn.Config(
-        app,
+        app if settings.workers == 1 else partial(_worker, settings),
+        factory=settings.workers > 1,
+        workers=settings.workers,
         lifespan="on",
         log_config=None,
         access_log=False,
@@ -37,7 +51,25 @@ def serve(host: str | None, port: int | None) -> None:
         timeout_graceful_shutdown=30,
     )
     click.echo(f"xinyi {settings.environment.value}: {settings.issuer}", err=True)
-    uvicorn.Server(config).run(sockets=[listener])
+    if settings.workers == 1:
+        uvicorn.Server(config).run(sockets=[listener])
+    else:
+        Multiprocess(config, sockets=[listener]).run()
+
+
+def _worker(settings: Settings) -> Litestar:
+    configure_logging(settings.log_level)
+    return create_app(settings)
+
+
+def _require_ready(settings: Settings) -> None:
+    """Tells in one sentence what is missing, before any worker would fail on it."""
+
+    try:
+        with startup_errors():
+            asyncio.run(require_ready(settings))
+    except XinyiError as error:
+        raise click.ClickException(told(error)) from error
 
 
 def _listen(settings: Settings) -> socket.socket:

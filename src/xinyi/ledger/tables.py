@@ -2,6 +2,7 @@
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, Index, LargeBinary, SmallInteger, String, Table, Text
 
+from ..storage.rights import APPEND_ONLY
 from ..storage.types import UtcDateTime, metadata
 
 ledger_leaves = Table(
@@ -15,6 +16,7 @@ ledger_leaves = Table(
     Index(None, "leaf_hash"),
     Index(None, "entry_id"),
     sqlite_with_rowid=False,
+    info=APPEND_ONLY,
 )
 
 # Complete subtrees from level 1 up; level 0 are the leaves.
@@ -26,6 +28,7 @@ ledger_nodes = Table(
     Column("position", BigInteger, primary_key=True, autoincrement=False),
     Column("hash", LargeBinary(32), nullable=False),
     sqlite_with_rowid=False,
+    info=APPEND_ONLY,
 )
 
 ledger_checkpoints = Table(
@@ -37,6 +40,7 @@ ledger_checkpoints = Table(
     Column("jws", Text, nullable=False),
     Column("issued_at", UtcDateTime, nullable=False),
     sqlite_with_rowid=False,
+    info=APPEND_ONLY,
 )
 
 ledger_entries = Table(
@@ -47,6 +51,7 @@ ledger_entries = Table(
     Column("body", LargeBinary),
     Column("erased_by", BigInteger),  # the leaf that says why the body is gone
     CheckConstraint("(body IS NULL) = (erased_by IS NOT NULL)", name="erased"),
+    info=APPEND_ONLY,  # what the law erases, the tables' owner erases
 )
 
 # One row: the lock of every append. It holds all that an append needs to read, and the checkpoint that vouches for it.

@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ..kernel.clock import Clock, epoch_seconds
 from ..partners.model import Client
-from ..storage.cache import MemoryCache
+from ..storage.cache import Cache
 from ..storage.keys import KeyRing
 from ..web.principal import Principal, Scope
 from .authorization_details import GrantedDetail
@@ -57,7 +57,7 @@ class VerifiedToken(Struct, frozen=True):
 class AccessTokens:
     """Issues and checks this server's own tokens."""
 
-    def __init__(self, issuer: str, clock: Clock, cache: MemoryCache, ring: KeyRing) -> None:
+    def __init__(self, issuer: str, clock: Clock, cache: Cache, ring: KeyRing) -> None:
         self._issuer = issuer
         self._clock = clock
         self._cache = cache
@@ -75,7 +75,8 @@ class AccessTokens:
         family: str | None = None,
     ) -> str:
         """A token for ``client``. ``subject``, ``detail`` and ``family`` come from a subject's consent."""
-        now = epoch_seconds(self._clock.now())
+        # Never dated before what is known of revocations begins, which may be the next full second.
+        now = epoch_seconds(max(self._clock.now(), self._cache.since))
         claims = Claims(
             iss=self._issuer,
             sub=subject or client.id,
@@ -109,10 +110,10 @@ class AccessTokens:
         if found.expires_at <= self._clock.now().timestamp():
             self._held.pop(digest, None)
             raise JwtProblem("the token has expired")
-        if found.issued_at < int(self._cache.since.timestamp()):
-            raise JwtProblem("the token is older than what is known about revoked ones: get a new one")
         if found.family is not None and await self._cache.get(_key(found.family)) is not None:
             raise JwtProblem("the token was revoked")
+        if found.issued_at < self._cache.since.timestamp():
+            raise JwtProblem("the token is older than what is known about revoked ones: get a new one")
         return found.principal
 
     async def revoke_family(self, family: str) -> None:

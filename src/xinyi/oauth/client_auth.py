@@ -12,8 +12,8 @@ from ..kernel.clock import Clock
 from ..partners.keys import public_key
 from ..partners.model import Client
 from ..partners.service import PartnerService
-from ..storage.cache import MemoryCache
 from ..storage.database import Database
+from ..storage.once import Forgotten, Uses
 from .errors import ErrorCode, OAuthError
 from .jose import KEY_TYPES, JwtProblem, PublicKey, UnverifiedJwt, check_times, read_jwt
 
@@ -34,12 +34,10 @@ _DUMMIES: Final[dict[str, PublicKey]] = {
 class ClientAuthenticator:
     """Tells which client sends a form."""
 
-    def __init__(
-        self, issuer: str, clock: Clock, cache: MemoryCache, database: Database, partners: PartnerService
-    ) -> None:
+    def __init__(self, issuer: str, clock: Clock, uses: Uses, database: Database, partners: PartnerService) -> None:
         self._issuer = issuer
         self._clock = clock
-        self._cache = cache
+        self._uses = uses
         self._database = database
         self._partners = partners
 
@@ -94,13 +92,16 @@ class ClientAuthenticator:
         if expires - now.timestamp() > LONGEST:
             raise JwtProblem(f"exp is more than {LONGEST:.0f} s ahead of this server's clock")
         check_times(assertion, now, early=EARLY)
-        if _made(assertion, expires) < int(self._cache.since.timestamp()):
-            raise JwtProblem("it was made before this server started: make a new one")
 
     async def _use(self, client_id: str, assertion: UnverifiedJwt) -> None:
-        left = timedelta(seconds=assertion.claims["exp"] - self._clock.now().timestamp() + 1)
+        expires = assertion.claims["exp"]
+        left = timedelta(seconds=expires - self._clock.now().timestamp() + 1)
         digest = b64url(hashlib.sha256(f"{client_id}\0{assertion.claims['jti']}".encode()).digest())
-        if not await self._cache.add(f"assertion:{digest}", left):
+        try:
+            first = await self._uses.first(f"assertion:{digest}", left, made=_made(assertion, expires))
+        except Forgotten:
+            raise _refuse("client_assertion: it was made before this server started: make a new one") from None
+        if not first:
             raise _refuse("client_assertion: its jti was used before")
 
 

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from ..storage.cache import MemoryCache
+from ..storage.cache import Cache
 from ..storage.keys import Secret
 from ..storage.opaque import keyed_hash, new_opaque
 from .access_token import LIFETIME as TOKEN_LIFETIME
@@ -31,7 +31,7 @@ class Grant(Struct, frozen=True):
 class Codes:
     """Issues codes and takes them back."""
 
-    def __init__(self, cache: MemoryCache, opaque: Secret, tokens: AccessTokens) -> None:
+    def __init__(self, cache: Cache, opaque: Secret, tokens: AccessTokens) -> None:
         self._cache = cache
         self._opaque = opaque
         self._tokens = tokens

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from ..kernel.canonical import b64url, canonical_json
 from ..kernel.clock import Clock
 from ..partners.keys import NotAKey, public_key
-from ..storage.cache import MemoryCache
+from ..storage.once import Forgotten, Uses
 from .jose import KEY_TYPES, JwtProblem, PublicKey, UnverifiedJwt, check_times, read_jwt
 
 LATE: Final = 60.0
@@ -29,10 +29,10 @@ _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 class ProofVerifier:
     """Checks proofs against the configured issuer's address, never against what a header says about the host."""
 
-    def __init__(self, issuer: str, clock: Clock, cache: MemoryCache) -> None:
+    def __init__(self, issuer: str, clock: Clock, uses: Uses) -> None:
         self._issuer = issuer
         self._clock = clock
-        self._cache = cache
+        self._uses = uses
         self._keys: OrderedDict[str, PublicKey] = OrderedDict()
 
     async def verify(
@@ -46,7 +46,7 @@ class ProofVerifier:
         if len(proofs) != 1:
             raise JwtProblem("exactly one DPoP header is needed")
         proof = read_jwt(proofs[0])
-        self._check(proof, method, path)
+        made = self._check(proof, method, path)
         if access_token is not None:
             wanted = b64url(hashlib.sha256(access_token.encode()).digest())
             if not hmac.compare_digest(proof.text("ath").encode(), wanted.encode()):
@@ -57,11 +57,16 @@ class ProofVerifier:
         if not proof.is_signed_by(key):
             raise JwtProblem("the signature is not by the key in the header")
         digest = b64url(hashlib.sha256(f"{made_by}\0{proof.claims['jti']}".encode()).digest())
-        if not await self._cache.add(f"dpop:{digest}", _REMEMBER):
+        try:
+            first = await self._uses.first(f"dpop:{digest}", _REMEMBER, made=made)
+        except Forgotten:
+            raise JwtProblem("it was made before this server started: make a new one") from None
+        if not first:
             raise JwtProblem("its jti was used before")
         return made_by
 
-    def _check(self, proof: UnverifiedJwt, method: str, path: str) -> None:
+    def _check(self, proof: UnverifiedJwt, method: str, path: str) -> float:
+        """When the proof was made, in seconds since 1970."""
         if proof.header.get("typ") != "dpop+jwt":
             raise JwtProblem("typ must be dpop+jwt")
         proof.text("jti")
@@ -77,8 +82,7 @@ class ProofVerifier:
             behind = now.timestamp() - made
             raise JwtProblem(f"iat is {behind:.0f} s behind this server's clock; {LATE:.0f} s are tolerated")
         check_times(proof, now, early=EARLY)
-        if made < int(self._cache.since.timestamp()):
-            raise JwtProblem("it was made before this server started: make a new one")
+        return made
 
     def _key(self, proof: UnverifiedJwt) -> tuple[str, PublicKey]:
         """The key in the header and its thumbprint. Keys seen lately are kept: reading one costs as much as a hash."""

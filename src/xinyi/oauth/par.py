@@ -17,7 +17,7 @@ from ..kernel.errors import Code, XinyiError
 from ..partners.model import Client
 from ..scenarios.model import Scenario
 from ..scenarios.registry import Registry
-from ..storage.cache import MemoryCache
+from ..storage.cache import Cache
 from ..storage.database import Database
 from ..storage.keys import Secret
 from ..storage.opaque import keyed_hash, new_opaque
@@ -61,7 +61,7 @@ class PushedRequests:
     def __init__(
         self,
         clock: Clock,
-        cache: MemoryCache,
+        cache: Cache,
         opaque: Secret,
         database: Database,
         *,

@@ -6,9 +6,10 @@ from ..partners.model import Client
 from ..partners.service import PartnerService
 from ..scenarios.registry import Registry
 from ..settings import Settings
-from ..storage.cache import MemoryCache
+from ..storage.cache import Cache
 from ..storage.database import Database
 from ..storage.keys import Keys
+from ..storage.once import Uses
 from ..subjects.service import SubjectService
 from ..web.session import Sessions
 from .access_token import AccessTokens, TokenAnswer
@@ -31,7 +32,8 @@ class OAuthService:
         settings: Settings,
         keys: Keys,
         clock: Clock,
-        cache: MemoryCache,
+        cache: Cache,
+        uses: Uses,
         database: Database,
         *,
         partners: PartnerService,
@@ -44,7 +46,7 @@ class OAuthService:
         self.ring = keys.token
         self.sessions = sessions
         self.tokens = AccessTokens(settings.issuer, clock, cache, keys.token)
-        self.proofs = ProofVerifier(settings.issuer, clock, cache)
+        self.proofs = ProofVerifier(settings.issuer, clock, uses)
         self.requests = PushedRequests(
             clock, cache, keys.opaque, database, consents=consents, scenarios=scenarios, subjects=subjects
         )
@@ -52,7 +54,7 @@ class OAuthService:
         self.sign_in: SandboxSignIn | NoSignIn = (
             SandboxSignIn(database, subjects, sessions) if settings.is_sandbox else NoSignIn()
         )
-        self._clients = ClientAuthenticator(settings.issuer, clock, cache, database, partners)
+        self._clients = ClientAuthenticator(settings.issuer, clock, uses, database, partners)
         self._issuer = TokenIssuer(database, self.tokens, self.codes, consents)
 
     async def push(self, form: dict[str, str], proofs: list[str], authorization: str | None) -> str:

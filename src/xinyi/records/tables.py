@@ -13,6 +13,7 @@ from sqlalchemy import (
 )
 
 from ..partners.tables import sources
+from ..storage.rights import SHRINKING
 from ..storage.types import Json, UtcDateTime, metadata
 from ..subjects.tables import subjects
 
@@ -45,6 +46,7 @@ withholdings = Table(
     Column("record_type", String(32), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     PrimaryKeyConstraint("subject_id", "scenario_id", "record_type"),
+    info=SHRINKING,
 )
 
 record_batches = Table(

@@ -40,11 +40,12 @@ class Database:
         # SQLite has one writer: waiting in the event loop is cheaper and fairer than its busy handler's polling.
         self._writer: asyncio.Lock | None = asyncio.Lock() if self.is_sqlite else None
         if self.is_sqlite:
-            self._engine = create_async_engine(found, pool_size=5, max_overflow=5, pool_timeout=5)
+            self._engine = create_async_engine(found, pool_size=5, max_overflow=5, pool_timeout=5, hide_parameters=True)
             event.listen(self._engine.sync_engine, "connect", _sqlite_connect)
         else:
             self._engine = create_async_engine(
                 found,
+                hide_parameters=True,
                 pool_size=pool_size,
                 max_overflow=0,
                 pool_timeout=_WAIT_FOR_A_CONNECTION,

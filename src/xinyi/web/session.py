@@ -16,7 +16,7 @@ from msgspec import Struct
 from ..kernel.clock import Clock
 from ..kernel.errors import Code, XinyiError
 from ..kernel.text import Text
-from ..storage.cache import MemoryCache
+from ..storage.cache import Cache
 from ..storage.keys import Secret
 from ..storage.opaque import keyed_hash, new_opaque
 
@@ -48,7 +48,7 @@ class Sessions:
     ``secure``: the issuer is https; then cookies carry the ``__Host-`` prefix (RFC 6265bis §4.1.3.2).
     """
 
-    def __init__(self, cache: MemoryCache, clock: Clock, opaque: Secret, *, secure: bool) -> None:
+    def __init__(self, cache: Cache, clock: Clock, opaque: Secret, *, secure: bool) -> None:
         self._cache = cache
         self._clock = clock
         self._opaque = opaque

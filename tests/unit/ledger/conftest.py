@@ -1,6 +1,5 @@
-"""A ledger in a fresh SQLite file."""
+"""A ledger in a fresh database."""
 
-from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
@@ -13,14 +12,6 @@ from xinyi.storage.database import Database
 from xinyi.storage.keys import KeyRing
 
 ISSUER = "https://credit.example"
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncGenerator[Database]:
-    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'x.sqlite3'}")
-    await database.create_schema()
-    yield database
-    await database.close()
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from xinyi.cli.ledger import ledger
 from xinyi.ledger.service import LedgerService
 from xinyi.storage.database import Database
 from xinyi.storage.keys import open_keys
+from xinyi.storage.migrate import migrate_if_empty
 
 Run = Callable[..., Result]
 
@@ -31,8 +32,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 @asynccontextmanager
 async def opened(folder: Path) -> AsyncGenerator[Log]:
     """The ledger of the installation in ``folder``."""
-    database = Database(f"sqlite+aiosqlite:///{folder / 'xinyi.sqlite3'}")
-    await database.create_schema()
+    database = Database(f"sqlite:///{folder / 'xinyi.sqlite3'}")
+    await migrate_if_empty(database)
     ledger = LedgerService(fresh_keys(folder / "keys").ledger, "https://credit.example", ManualClock())
     yield Log(database, ledger, ManualClock())
     await database.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.ledger import Log
+from tests.support.pairs import Pair
 from xinyi.ledger.checkpoint import CheckpointKeys
 from xinyi.ledger.receipt import read_receipt
 from xinyi.ledger.tree import leaf_hash
@@ -36,11 +37,11 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 async def test_every_acknowledged_entry_survives_kill_9_and_the_log_verifies(
-    log: Log, keys_folder: Path, tmp_path: Path
+    log: Log, keys_folder: Path, tmp_path: Path, pair: Pair
 ) -> None:
     keys = CheckpointKeys(log.ledger.jwks())
     acknowledged: list[str] = []
-    url = f"sqlite+aiosqlite:///{tmp_path / 'x.sqlite3'}"
+    url = pair.database_url(tmp_path)
     for receipts in (1, 4, 2, 7):
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", APPENDER, url, str(keys_folder), str(len(acknowledged))),

@@ -70,7 +70,8 @@ async def test_a_batch_costs_one_checkpoint_and_the_same_few_statements_whatever
     few = [verb for verb, _ in statements]
     statements.clear()
     receipts = await log.append(500)
-    assert [verb for verb, _ in statements] == few == ["BEGIN", "SELECT", *["INSERT"] * 4, "UPDATE"]
+    begun = ["BEGIN"] if log.database.is_sqlite else []  # elsewhere the driver says it
+    assert [verb for verb, _ in statements] == few == [*begun, "SELECT", *["INSERT"] * 4, "UPDATE"]
     assert len({receipt.split("~")[2] for receipt in receipts}) == 1
     assert await log.rows("SELECT tree_size FROM ledger_checkpoints ORDER BY tree_size") == [(3,), (5,), (505,)]
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.keys import fresh_keys
 from tests.support.ledger import Log, entry
+from tests.support.pairs import Pair
 from xinyi.kernel.canonical import b64url, unb64url
 from xinyi.ledger.checkpoint import CheckpointKeys
 from xinyi.ledger.diagnosis import FaultKind
@@ -292,12 +293,13 @@ async def test_a_fork_that_the_server_was_led_to_sign_is_named_by_an_older_check
     assert named(await verify(log, [kept])) == (FaultKind.REWRITTEN, 0, 5)
 
 
-async def test_a_complete_rewrite_is_named_by_an_older_checkpoint(log: Log, keys: KeyRing, tmp_path: Path) -> None:
+async def test_a_complete_rewrite_is_named_by_an_older_checkpoint(
+    log: Log, keys: KeyRing, tmp_path: Path, pair: Pair
+) -> None:
     """Whoever has even the ledger's key can't undo what was published before."""
     await log.append(3, 3)
     kept = await latest(log)
-    other = Database(f"sqlite+aiosqlite:///{tmp_path / 'other.sqlite3'}")
-    await other.create_schema()
+    other = Database(pair.database_url(tmp_path / "other"))
     rewritten = Log(other, LedgerService(keys, "https://credit.example", log.clock), log.clock)
     rewritten.length = 50
     await rewritten.append(4, 4)

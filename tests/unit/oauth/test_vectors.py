@@ -10,6 +10,9 @@ from xinyi.oauth.dpop import ProofVerifier, thumbprint
 from xinyi.oauth.jose import JwtProblem
 from xinyi.oauth.pkce import is_answered
 from xinyi.storage.cache import MemoryCache
+from xinyi.storage.database import Database
+from xinyi.storage.horizon import Horizon
+from xinyi.storage.once import Uses
 
 pytestmark = pytest.mark.anyio
 
@@ -23,23 +26,31 @@ RFC9449_TOKEN_PROOF = (
 RFC9449_THUMBPRINT = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"
 
 
+def verifier(clock: ManualClock, database: Database) -> ProofVerifier:
+    return ProofVerifier("https://server.example.com", clock, Uses(MemoryCache(clock), Horizon(database, clock), clock))
+
+
 def test_pkce_of_rfc_7636_appendix_b():
     verifier, challenge = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
     assert is_answered(challenge, verifier)
     assert not is_answered(challenge, verifier[:-1] + "j")
 
 
-async def test_the_proof_of_rfc_9449_section_4_1_and_its_thumbprint_of_section_6_1():
+async def test_the_proof_of_rfc_9449_section_4_1_and_its_thumbprint_of_section_6_1(database: Database):
     clock = ManualClock(datetime.fromtimestamp(1562262616, UTC))
-    proofs = ProofVerifier("https://server.example.com", clock, MemoryCache(clock))
+    proofs = ProofVerifier(
+        "https://server.example.com", clock, Uses(MemoryCache(clock), Horizon(database, clock), clock)
+    )
     assert await proofs.verify([RFC9449_TOKEN_PROOF], "POST", "/token") == RFC9449_THUMBPRINT
     with pytest.raises(JwtProblem, match="used before"):
         await proofs.verify([RFC9449_TOKEN_PROOF], "POST", "/token")
 
 
-async def test_a_proof_is_remembered_for_as_long_as_it_could_come_again():
+async def test_a_proof_is_remembered_for_as_long_as_it_could_come_again(database: Database):
     clock = ManualClock(datetime.fromtimestamp(1562262616, UTC))
-    proofs = ProofVerifier("https://server.example.com", clock, MemoryCache(clock))
+    proofs = ProofVerifier(
+        "https://server.example.com", clock, Uses(MemoryCache(clock), Horizon(database, clock), clock)
+    )
     await proofs.verify([RFC9449_TOKEN_PROOF], "POST", "/token")
     for seconds, problem in ((60, "used before"), (1, "behind")):
         clock.advance(timedelta(seconds=seconds))

@@ -1,7 +1,5 @@
 """The register of partners, sources and clients."""
 
-from pathlib import Path
-
 import pytest
 from joserfc.jwk import ECKey
 
@@ -15,14 +13,6 @@ from xinyi.web.principal import Scope
 pytestmark = pytest.mark.anyio
 
 JWKS = {"keys": [{**ECKey.generate_key("P-256").as_dict(private=False), "kid": "k1"}]}
-
-
-@pytest.fixture
-async def database(tmp_path: Path):
-    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'x.sqlite3'}")
-    await database.create_schema()
-    yield database
-    await database.close()
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import functools
 import io
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -86,14 +86,6 @@ class Desk:
         async with self.database.read() as tx:
             subject_id = await self.subjects.find(tx, identifier)
             return [] if subject_id is None else await self.records.of_subject(tx, subject_id)
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'test.sqlite3'}")
-    await database.create_schema()
-    yield database
-    await database.close()
 
 
 @pytest.fixture

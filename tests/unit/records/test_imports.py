@@ -1,11 +1,12 @@
 """Imports take what the data list allows, row by row, and say what became of each row."""
 
 import io
+from collections.abc import AsyncIterator
 from datetime import date
 from typing import Any
 
 import pytest
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import func, insert, select
 from sqlalchemy.exc import IntegrityError
 from stdnum.cn import uscc
 
@@ -20,6 +21,23 @@ from xinyi.subjects.model import SubjectKind
 
 pytestmark = pytest.mark.anyio
 
+REFUSE = {
+    "sqlite": (
+        [
+            """CREATE TRIGGER refuse BEFORE INSERT ON records WHEN NEW.source_ref = 'ref-7'
+            BEGIN SELECT RAISE(ABORT, 'no'); END"""
+        ],
+        ["DROP TRIGGER refuse"],
+    ),
+    "postgresql": (
+        [
+            """CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN IF NEW.source_ref = 'ref-7' THEN RAISE EXCEPTION 'no'; END IF; RETURN NEW; END $$""",
+            "CREATE TRIGGER refuse BEFORE INSERT ON records FOR EACH ROW EXECUTE FUNCTION refuse()",
+        ],
+        ["DROP TRIGGER refuse ON records", "DROP FUNCTION refuse"],
+    ),
+}
 HEADER = "subject,record_type,source_ref,region,observed_at,valid_until,fields.months,fields.as_of"
 
 
@@ -213,14 +231,20 @@ async def test_a_bad_line_never_stops_good_ones(desk: Desk) -> None:
     assert len(await desk.of(COMPANY)) == 3
 
 
+@pytest.fixture
+async def refusing(database: Database) -> AsyncIterator[None]:
+    """The database itself refuses ref-7."""
+    make, undo = REFUSE["sqlite" if database.is_sqlite else "postgresql"]
+    for statements in (make, undo):
+        async with database.transaction() as tx:
+            for statement in statements:
+                await tx.exec_driver_sql(statement)
+        if statements is make:
+            yield
+
+
+@pytest.mark.usefixtures("refusing")
 async def test_a_row_that_the_database_refuses_stops_no_other(desk: Desk) -> None:
-    async with desk.database.transaction() as tx:
-        await tx.execute(
-            text(
-                "CREATE TRIGGER refuse BEFORE INSERT ON records WHEN NEW.source_ref = 'ref-7' "
-                "BEGIN SELECT RAISE(ABORT, 'no'); END"
-            )
-        )
     batch = await desk.send([row(source_ref=f"ref-{number}") for number in range(20)])
     assert (batch.accepted, batch.rejected) == (19, 1)
     assert await desk.imports.rejections(batch.id, after_line=0, limit=5) == [rejected(8, "not_storable")]

@@ -1,0 +1,49 @@
+"""``xinyi migrate``: bring the database's schema up to date."""
+
+import asyncio
+
+import click
+
+from ..kernel.errors import XinyiError
+from ..storage import migrate as schema
+from ..storage.database import Database
+from ..storage.rights import NoSuchRole, grant
+from .context import current_settings, startup_errors, told
+
+
+@click.command()
+@click.option(
+    "--app-role",
+    metavar="NAME",
+    help="Give this PostgreSQL role, which the server connects as, exactly the rights that it needs.",
+)
+def migrate(app_role: str | None) -> None:
+    """Make the tables, or bring them up to date: all steps or none. To run it again changes nothing.
+
+    On PostgreSQL run it as the role that shall own the tables; the server runs as another, named with --app-role, that
+    can't rewrite the ledger.
+    """
+    settings = current_settings()
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    async def work() -> None:
+        database = Database(settings.effective_database_url)
+        try:
+            taken = await schema.migrate(database)
+            for revision in taken:
+                click.echo(f"step {revision}: done")
+            if not taken:
+                click.echo("the database is up to date")
+            if app_role is not None:
+                await grant(database, app_role)
+                click.echo(f"role {app_role}: granted")
+        finally:
+            await database.close()
+
+    try:
+        with startup_errors():
+            asyncio.run(work())
+    except XinyiError as error:
+        raise click.ClickException(told(error)) from error
+    except NoSuchRole as error:
+        raise click.ClickException(str(error)) from error

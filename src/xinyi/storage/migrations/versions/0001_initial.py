@@ -1,0 +1,255 @@
+"""All tables as they stood when migrations began."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "checks",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("partner_id", sa.String(length=32), nullable=False),
+        sa.Column("client_id", sa.String(length=32), nullable=False),
+        sa.Column("subject_id", sa.String(length=32), nullable=True),
+        sa.Column("consent_id", sa.String(length=32), nullable=False),
+        sa.Column("scenario_id", sa.String(length=64), nullable=False),
+        sa.Column("scenario_version", sa.Integer(), nullable=True),
+        sa.Column("reference", sa.String(length=128), nullable=False),
+        sa.Column("outcome", sa.String(length=16), nullable=True),
+        sa.Column("refusal", sa.String(length=32), nullable=True),
+        sa.Column("body", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_checks")),
+    )
+    op.create_index(op.f("ix_checks_partner_id_id"), "checks", ["partner_id", "id"], unique=False)
+    op.create_index(op.f("ix_checks_subject_id_id"), "checks", ["subject_id", "id"], unique=False)
+
+    op.create_table(
+        "consents",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("partner_id", sa.String(length=32), nullable=False),
+        sa.Column("client_id", sa.String(length=32), nullable=False),
+        sa.Column("scenario_id", sa.String(length=64), nullable=False),
+        sa.Column("scenario_version", sa.Integer(), nullable=False),
+        sa.Column("scenario_digest", sa.String(length=64), nullable=False),
+        sa.Column("units", sa.Text(), nullable=False),
+        sa.Column("form", sa.String(length=16), nullable=False),
+        sa.Column("uses", sa.String(length=16), nullable=False),
+        sa.Column("named_subject", sa.String(length=128), nullable=True),
+        sa.Column("subject_id", sa.String(length=32), nullable=True),
+        sa.Column("representative_id", sa.String(length=32), nullable=True),
+        sa.Column("language", sa.String(length=8), nullable=True),
+        sa.Column("notice_digest", sa.String(length=64), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("request_expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("authorised_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("paused_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_as", sa.String(length=32), nullable=True),
+        sa.Column("end_reason", sa.String(length=32), nullable=True),
+        sa.Column("ended_by", sa.String(length=16), nullable=True),
+        sa.Column("use_count", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_consents")),
+    )
+    op.create_index(op.f("ix_consents_named_subject"), "consents", ["named_subject"], unique=False)
+    op.create_index(op.f("ix_consents_partner_id_id"), "consents", ["partner_id", "id"], unique=False)
+    op.create_index(op.f("ix_consents_subject_id_id"), "consents", ["subject_id", "id"], unique=False)
+
+    op.create_table(
+        "idempotency_keys",
+        sa.Column("owner", sa.String(length=64), nullable=False),
+        sa.Column("key", sa.String(length=255), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("resource", sa.String(length=64), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("owner", "key", name=op.f("pk_idempotency_keys")),
+    )
+    op.create_table(
+        "ledger_checkpoints",
+        sa.Column("log_id", sa.String(length=40), nullable=False),
+        sa.Column("tree_size", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("root_hash", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("jws", sa.Text(), nullable=False),
+        sa.Column("issued_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("log_id", "tree_size", name=op.f("pk_ledger_checkpoints")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "ledger_entries",
+        sa.Column("log_id", sa.String(length=40), nullable=False),
+        sa.Column("leaf_index", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=True),
+        sa.Column("erased_by", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint("(body IS NULL) = (erased_by IS NOT NULL)", name=op.f("ck_ledger_entries_erased")),
+        sa.PrimaryKeyConstraint("log_id", "leaf_index", name=op.f("pk_ledger_entries")),
+    )
+    op.create_table(
+        "ledger_head",
+        sa.Column("slot", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("log_id", sa.String(length=40), nullable=False),
+        sa.Column("tree_size", sa.BigInteger(), nullable=False),
+        sa.Column("frontier", sa.LargeBinary(), nullable=False),
+        sa.Column("checkpoint", sa.Text(), nullable=True),
+        sa.CheckConstraint("slot = 1", name=op.f("ck_ledger_head_single")),
+        sa.PrimaryKeyConstraint("slot", name=op.f("pk_ledger_head")),
+    )
+    op.create_table(
+        "ledger_leaves",
+        sa.Column("log_id", sa.String(length=40), nullable=False),
+        sa.Column("leaf_index", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("leaf_hash", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("entry_id", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("log_id", "leaf_index", name=op.f("pk_ledger_leaves")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_ledger_leaves_entry_id"), "ledger_leaves", ["entry_id"], unique=False)
+    op.create_index(op.f("ix_ledger_leaves_leaf_hash"), "ledger_leaves", ["leaf_hash"], unique=False)
+
+    op.create_table(
+        "ledger_nodes",
+        sa.Column("log_id", sa.String(length=40), nullable=False),
+        sa.Column("level", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("hash", sa.LargeBinary(length=32), nullable=False),
+        sa.PrimaryKeyConstraint("log_id", "level", "position", name=op.f("pk_ledger_nodes")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "partners",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("kind", sa.String(length=60), nullable=False),
+        sa.Column("status", sa.String(length=20), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_partners")),
+    )
+    op.create_table(
+        "replay_horizon",
+        sa.Column("slot", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("slot = 1", name=op.f("ck_replay_horizon_single")),
+        sa.PrimaryKeyConstraint("slot", name=op.f("pk_replay_horizon")),
+    )
+    op.create_table(
+        "sources",
+        sa.Column("id", sa.String(length=60), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("record_types", sa.Text(), nullable=False),
+        sa.Column("status", sa.String(length=20), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sources")),
+    )
+    op.create_table(
+        "subjects",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("identifier_key", sa.String(length=80), nullable=False),
+        sa.Column("identifier_sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("seal_version", sa.String(length=8), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_subjects")),
+        sa.UniqueConstraint("identifier_key", name=op.f("uq_subjects_identifier_key")),
+    )
+    op.create_table(
+        "clients",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("partner_id", sa.String(length=40), nullable=True),
+        sa.Column("source_id", sa.String(length=60), nullable=True),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("jwks", sa.Text(), nullable=False),
+        sa.Column("redirect_uris", sa.Text(), nullable=False),
+        sa.Column("scopes", sa.Text(), nullable=False),
+        sa.Column("status", sa.String(length=20), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("(partner_id IS NULL) <> (source_id IS NULL)", name=op.f("ck_clients_one_owner")),
+        sa.ForeignKeyConstraint(["partner_id"], ["partners.id"], name=op.f("fk_clients_partner_id_partners")),
+        sa.ForeignKeyConstraint(["source_id"], ["sources.id"], name=op.f("fk_clients_source_id_sources")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_clients")),
+    )
+    op.create_index(op.f("ix_clients_partner_id"), "clients", ["partner_id"], unique=False)
+    op.create_index(op.f("ix_clients_source_id"), "clients", ["source_id"], unique=False)
+
+    op.create_table(
+        "record_batches",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("source_id", sa.String(length=60), nullable=False),
+        sa.Column("format", sa.String(length=8), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=True),
+        sa.Column("lines", sa.Integer(), nullable=False),
+        sa.Column("accepted", sa.Integer(), nullable=False),
+        sa.Column("updated", sa.Integer(), nullable=False),
+        sa.Column("unchanged", sa.Integer(), nullable=False),
+        sa.Column("superseded", sa.Integer(), nullable=False),
+        sa.Column("rejected", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["source_id"], ["sources.id"], name=op.f("fk_record_batches_source_id_sources")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_record_batches")),
+    )
+    op.create_index("ix_record_batches_source_id_digest", "record_batches", ["source_id", "digest"], unique=False)
+
+    op.create_table(
+        "records",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("subject_id", sa.String(length=32), nullable=False),
+        sa.Column("record_type", sa.String(length=32), nullable=False),
+        sa.Column("source_id", sa.String(length=60), nullable=False),
+        sa.Column("source_ref", sa.String(length=128), nullable=False),
+        sa.Column("region", sa.String(length=6), nullable=False),
+        sa.Column("observed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("valid_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("fields", sa.Text(), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("disputed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("suppressed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("imported_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["source_id"], ["sources.id"], name=op.f("fk_records_source_id_sources")),
+        sa.ForeignKeyConstraint(["subject_id"], ["subjects.id"], name=op.f("fk_records_subject_id_subjects")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_records")),
+        sa.UniqueConstraint("source_id", "source_ref", name=op.f("uq_records_source_id_source_ref")),
+    )
+    op.create_index("ix_records_subject_id_record_type", "records", ["subject_id", "record_type"], unique=False)
+
+    op.create_table(
+        "withholdings",
+        sa.Column("subject_id", sa.String(length=32), nullable=False),
+        sa.Column("scenario_id", sa.String(length=64), nullable=False),
+        sa.Column("record_type", sa.String(length=32), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["subject_id"], ["subjects.id"], name=op.f("fk_withholdings_subject_id_subjects")),
+        sa.PrimaryKeyConstraint("subject_id", "scenario_id", "record_type", name=op.f("pk_withholdings")),
+    )
+    op.create_table(
+        "client_scenarios",
+        sa.Column("client_id", sa.String(length=40), nullable=False),
+        sa.Column("scenario_id", sa.String(length=60), nullable=False),
+        sa.Column("units", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["client_id"], ["clients.id"], name=op.f("fk_client_scenarios_client_id_clients")),
+        sa.PrimaryKeyConstraint("client_id", "scenario_id", name=op.f("pk_client_scenarios")),
+    )
+    op.create_table(
+        "record_batch_chunks",
+        sa.Column("batch_id", sa.String(length=32), nullable=False),
+        sa.Column("first_line", sa.Integer(), nullable=False),
+        sa.Column("verdicts", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["batch_id"], ["record_batches.id"], name=op.f("fk_record_batch_chunks_batch_id_record_batches")
+        ),
+        sa.PrimaryKeyConstraint("batch_id", "first_line", name=op.f("pk_record_batch_chunks")),
+    )
+    op.create_table(
+        "record_batch_rejections",
+        sa.Column("batch_id", sa.String(length=32), nullable=False),
+        sa.Column("line", sa.Integer(), nullable=False),
+        sa.Column("member", sa.String(length=64), nullable=True),
+        sa.Column("code", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["batch_id"], ["record_batches.id"], name=op.f("fk_record_batch_rejections_batch_id_record_batches")
+        ),
+        sa.PrimaryKeyConstraint("batch_id", "line", name=op.f("pk_record_batch_rejections")),
+    )
