@@ -9,6 +9,7 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.middleware import DefineMiddleware
 
+from .batches.http import CheckBatchController
 from .catalogue.http import list_record_types
 from .checks.http import CheckController
 from .consents.http import ConsentController
@@ -35,6 +36,7 @@ from .web.problem import on_any_exception, on_http_exception, on_xinyi_error
 from .wiring import Services
 
 API: Final = (
+    CheckBatchController,
     CheckController,
     ConsentController,
     LedgerController,

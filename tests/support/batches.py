@@ -7,6 +7,7 @@ import msgspec
 from sqlalchemy import func, select
 
 from xinyi.batches.model import BatchItem, CheckBatch, ItemResult
+from xinyi.batches.service import BatchService
 from xinyi.checks.model import Answered, CheckRequest, Result
 from xinyi.checks.tables import checks
 from xinyi.consents.model import Consent
@@ -37,10 +38,10 @@ async def submit(
     )
 
 
-async def finish(services: Services) -> int:
+async def finish(batches: BatchService) -> int:
     """Takes turns until no batch waits; gives how many there were."""
     turns = 0
-    while await services.batches.turn():
+    while await batches.turn():
         turns += 1
     return turns
 

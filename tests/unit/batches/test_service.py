@@ -39,7 +39,7 @@ async def test_each_item_gets_what_a_call_would_be_answered(world: World, bike: 
         question(consent, "CASE-4"),
     ]
     batch = await submit(world.services, bike, questions)
-    await finish(world.services)
+    await finish(world.services.batches)
 
     found = await results(world.services, batch)
     calls = [
@@ -59,7 +59,7 @@ async def test_each_item_gets_what_a_call_would_be_answered(world: World, bike: 
 
 async def test_an_answer_of_a_batch_is_a_check_like_any_other(world: World, bike: Client, consent: Consent) -> None:
     batch = await submit(world.services, bike, [question(consent)])
-    await finish(world.services)
+    await finish(world.services.batches)
 
     (found,) = await results(world.services, batch)
     assert isinstance(found.result, Answered)
@@ -83,7 +83,7 @@ async def test_a_turn_is_short_and_a_short_batch_doesnt_wait_for_a_long_one(
         (CheckBatchState.RUNNING, TURN),
         (CheckBatchState.FINISHED, 1),
     ]
-    assert await finish(world.services) == 2
+    assert await finish(world.services.batches) == 2
     assert not await batches.waits()
 
 
@@ -92,7 +92,7 @@ async def test_the_same_key_is_the_same_batch_and_its_items_are_done_once(
 ) -> None:
     first = await submit(world.services, bike, [question(consent)] * 3)
     again = await submit(world.services, bike, [question(consent)] * 3)
-    await finish(world.services)
+    await finish(world.services.batches)
     later = await submit(world.services, bike, [question(consent)] * 3)
 
     assert first.id == again.id == later.id
@@ -136,7 +136,7 @@ async def test_withdrawn_while_it_runs_later_items_are_refused_and_earlier_ones_
     batch = await submit(world.services, bike, questions)
     await world.services.batches.turn()
     await world.services.consents.withdraw(consent.id, Party.PARTNER, batch.partner_id)
-    await finish(world.services)
+    await finish(world.services.batches)
 
     found = await results(world.services, batch)
     of_withdrawn, of_other = found[::2], found[1::2]
@@ -162,7 +162,7 @@ async def test_what_cant_be_stored_together_is_tried_alone_and_an_item_fails_alo
 
     monkeypatch.setattr(checks, "run_within", poisoned)
     batch = await submit(world.services, bike, [question(consent, f"CASE-{n}") for n in range(5)])
-    await finish(world.services)
+    await finish(world.services.batches)
 
     assert sizes == [5, 1, 1, 1, 1, 1]
     found = await results(world.services, batch)
@@ -190,7 +190,7 @@ async def test_an_outage_does_nothing_and_blames_no_item(
             await world.services.batches.turn()
     assert await tally(world.services) == (0, 0, 0)
 
-    assert await finish(world.services) == 1
+    assert await finish(world.services.batches) == 1
     assert await tally(world.services) == (3, 3, 3)
     assert len(await results(world.services, batch)) == 3
 
@@ -202,7 +202,7 @@ async def test_a_token_of_one_consent_asks_under_no_other_and_sees_no_other_batc
     batches = world.services.batches
     bound = await submit(world.services, bike, [question(consent), question(other)], bound=consent.id)
     free = await submit(world.services, bike, [question(consent)], key="key-2")
-    await finish(world.services)
+    await finish(world.services.batches)
 
     found = await results(world.services, bound)
     assert isinstance(found[0].result, Answered)

@@ -9,6 +9,32 @@ down_revision = None
 
 def upgrade() -> None:
     op.create_table(
+        "check_batches",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("partner_id", sa.String(length=32), nullable=False),
+        sa.Column("client_id", sa.String(length=32), nullable=False),
+        sa.Column("consent_id", sa.String(length=32), nullable=True),
+        sa.Column("total", sa.Integer(), nullable=False),
+        sa.Column("received", sa.Integer(), nullable=False),
+        sa.Column("done", sa.Integer(), nullable=False),
+        sa.Column("answered", sa.Integer(), nullable=False),
+        sa.Column("refused", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_check_batches")),
+    )
+    op.create_index("ix_check_batches_partner_id_id", "check_batches", ["partner_id", "id"], unique=False)
+    op.create_index(
+        "ix_check_batches_unfinished",
+        "check_batches",
+        ["done", "id"],
+        unique=False,
+        sqlite_where=sa.text("finished_at IS NULL"),
+        postgresql_where=sa.text("finished_at IS NULL"),
+    )
+
+    op.create_table(
         "checks",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("partner_id", sa.String(length=32), nullable=False),
@@ -24,8 +50,9 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_checks")),
     )
-    op.create_index(op.f("ix_checks_partner_id_id"), "checks", ["partner_id", "id"], unique=False)
-    op.create_index(op.f("ix_checks_subject_id_id"), "checks", ["subject_id", "id"], unique=False)
+    op.create_index("ix_checks_consent_id", "checks", ["consent_id"], unique=False)
+    op.create_index("ix_checks_partner_id_id", "checks", ["partner_id", "id"], unique=False)
+    op.create_index("ix_checks_subject_id_id", "checks", ["subject_id", "id"], unique=False)
 
     op.create_table(
         "consents",
@@ -55,9 +82,9 @@ def upgrade() -> None:
         sa.Column("use_count", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_consents")),
     )
-    op.create_index(op.f("ix_consents_named_subject"), "consents", ["named_subject"], unique=False)
-    op.create_index(op.f("ix_consents_partner_id_id"), "consents", ["partner_id", "id"], unique=False)
-    op.create_index(op.f("ix_consents_subject_id_id"), "consents", ["subject_id", "id"], unique=False)
+    op.create_index("ix_consents_named_subject", "consents", ["named_subject"], unique=False)
+    op.create_index("ix_consents_partner_id_id", "consents", ["partner_id", "id"], unique=False)
+    op.create_index("ix_consents_subject_id_id", "consents", ["subject_id", "id"], unique=False)
 
     op.create_table(
         "idempotency_keys",
@@ -107,8 +134,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("log_id", "leaf_index", name=op.f("pk_ledger_leaves")),
         sqlite_with_rowid=False,
     )
-    op.create_index(op.f("ix_ledger_leaves_entry_id"), "ledger_leaves", ["entry_id"], unique=False)
-    op.create_index(op.f("ix_ledger_leaves_leaf_hash"), "ledger_leaves", ["leaf_hash"], unique=False)
+    op.create_index("ix_ledger_leaves_entry_id", "ledger_leaves", ["entry_id"], unique=False)
+    op.create_index("ix_ledger_leaves_leaf_hash", "ledger_leaves", ["leaf_hash"], unique=False)
 
     op.create_table(
         "ledger_nodes",
@@ -156,6 +183,22 @@ def upgrade() -> None:
         sa.UniqueConstraint("identifier_key", name=op.f("uq_subjects_identifier_key")),
     )
     op.create_table(
+        "check_batch_items",
+        sa.Column("batch_id", sa.String(length=32), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("scenario_id", sa.String(length=64), nullable=False),
+        sa.Column("consent_id", sa.String(length=64), nullable=False),
+        sa.Column("reference", sa.String(length=128), nullable=False),
+        sa.Column("check_id", sa.String(length=32), nullable=True),
+        sa.Column("outcome", sa.String(length=16), nullable=True),
+        sa.Column("refusal", sa.String(length=32), nullable=True),
+        sa.Column("source", sa.String(length=32), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["batch_id"], ["check_batches.id"], name=op.f("fk_check_batch_items_batch_id_check_batches")
+        ),
+        sa.PrimaryKeyConstraint("batch_id", "number", name=op.f("pk_check_batch_items")),
+    )
+    op.create_table(
         "clients",
         sa.Column("id", sa.String(length=40), nullable=False),
         sa.Column("partner_id", sa.String(length=40), nullable=True),
@@ -171,8 +214,8 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["source_id"], ["sources.id"], name=op.f("fk_clients_source_id_sources")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_clients")),
     )
-    op.create_index(op.f("ix_clients_partner_id"), "clients", ["partner_id"], unique=False)
-    op.create_index(op.f("ix_clients_source_id"), "clients", ["source_id"], unique=False)
+    op.create_index("ix_clients_partner_id", "clients", ["partner_id"], unique=False)
+    op.create_index("ix_clients_source_id", "clients", ["source_id"], unique=False)
 
     op.create_table(
         "record_batches",
