@@ -10,6 +10,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.operations import ops
 from sqlalchemy import Connection
 
 import xinyi.wiring  # noqa: F401 (the rooms' tables join the metadata)
@@ -32,7 +33,16 @@ def _write(connection: Connection, message: str) -> None:
     config.set_main_option("script_location", str(MIGRATIONS))
     config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
     known = revisions()
-    command.revision(config, message, autogenerate=True, rev_id=f"{int(known[-1]) + 1 if known else 1:04}")
+    revision = f"{int(known[-1]) + 1 if known else 1:04}"
+    command.revision(config, message, autogenerate=True, rev_id=revision, process_revision_directives=_without_notes)
+
+
+def _without_notes(_context: object, _revision: object, directives: list[ops.MigrationScript]) -> None:
+    """What is noted beside a table (its rights) is no part of the schema."""
+    for script in directives:
+        for step in script.upgrade_ops.ops if script.upgrade_ops else ():
+            if isinstance(step, ops.CreateTableOp):
+                step.info = {}
 
 
 if __name__ == "__main__":

