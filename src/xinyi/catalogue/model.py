@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final, Literal
 from unicodedata import category
 
 from msgspec import Meta, Struct
 
+from ..kernel.clock import CHINA_TIME
 from ..kernel.text import Text
 from ..subjects.model import SubjectKind
 
@@ -16,8 +17,6 @@ Value = str | int | bool
 """A field's value as it is stored, tested and disclosed; a date is its ISO 8601 text."""
 
 Name = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,39}$")]
-CHINA_TIME: Final = timezone(timedelta(hours=8), "Asia/Shanghai")
-"""Dates in records are days of China Standard Time, which knows no daylight saving."""
 
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode categories that a line of text can't have. Private use is let in: rare characters of names are written so."""

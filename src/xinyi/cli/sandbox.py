@@ -13,10 +13,10 @@ import msgspec
 from rich.console import Console
 from rich.progress import track
 
+from ..kernel.clock import CHINA_TIME
 from ..records.rows import Row
 from ..sandbox import generator, personas
 from ..sandbox.sources import SOURCE_OF, SOURCES, register
-from ..subjects.identifiers import CHINA
 from ..wiring import Services
 from .context import with_services
 
@@ -64,7 +64,7 @@ def generate(
         raise click.UsageError("say --subjects N, --personas, or both")
     if out == _TO_STDOUT and source is None:
         raise click.UsageError("standard output takes one source's rows: say --source, or --out DIR")
-    day = today.date() if today else datetime.now(CHINA).date()
+    day = today.date() if today else datetime.now(CHINA_TIME).date()
     rows = chain(personas.rows(day) if with_personas else (), generator.generate(subjects, seed, day))
     if out == _TO_STDOUT:
         _write(rows, {str(source): sys.stdout.buffer})

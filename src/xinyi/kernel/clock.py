@@ -1,7 +1,10 @@
 """Time is a dependency: it is injected once, through ``create_app``, and no setting can move it."""
 
-from datetime import UTC, datetime
-from typing import Protocol, runtime_checkable
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Final, Protocol, runtime_checkable
+
+CHINA_TIME: Final = timezone(timedelta(hours=8), "UTC+8")
+"""China Standard Time: days in records and in identifiers are days there, which has had no other offset since 1991."""
 
 
 @runtime_checkable

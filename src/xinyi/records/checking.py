@@ -7,9 +7,10 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from ..catalogue.model import CHINA_TIME, Fault, FieldError, RecordType, Value
+from ..catalogue.model import Fault, FieldError, RecordType, Value
 from ..catalogue.service import Catalogue
 from ..kernel.canonical import digest
+from ..kernel.clock import CHINA_TIME
 from ..subjects import regions
 from ..subjects.model import Identifier, IdentifierRefused
 from ..subjects.service import SubjectService

@@ -6,8 +6,9 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from ..catalogue.model import CHINA_TIME, DateField, FieldError
+from ..catalogue.model import DateField, FieldError
 from ..catalogue.service import Catalogue
+from ..kernel.clock import CHINA_TIME
 from ..kernel.errors import XinyiError
 from ..records.model import Record
 

@@ -6,17 +6,15 @@ exist; a resident id's county isn't looked up (no list is complete), permits of 
 the birth date is compared with today.
 """
 
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime
 from typing import Final
 
 from stdnum.cn import ric, uscc
 from stdnum.util import clean
 
+from ..kernel.clock import CHINA_TIME
 from . import regions
 from .model import Identifier, IdentifierProblem, IdentifierRefused, SubjectKind
-
-CHINA: Final = timezone(timedelta(hours=8), "Asia/Shanghai")
-"""Birth dates and record dates are days of this zone, which has had no other offset since 1991."""
 
 ADULT_AGE: Final = 18
 
@@ -88,7 +86,7 @@ def _natural_person(value: str, now: datetime) -> Identifier:
         born = date(int(value[6:10]), int(value[10:12]), int(value[12:14]))
     except ValueError:
         raise IdentifierRefused(IdentifierProblem.BIRTH_DATE) from None
-    today = now.astimezone(CHINA).date()
+    today = now.astimezone(CHINA_TIME).date()
     if born > today:
         raise IdentifierRefused(IdentifierProblem.BIRTH_DATE)
     if age_on(born, today) < ADULT_AGE:

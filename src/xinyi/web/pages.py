@@ -10,7 +10,7 @@ A template is named ``ROOM/FILE``: ``consents/consent.html`` stands in ``src/xin
 import hashlib
 import unicodedata
 from collections.abc import Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
@@ -24,12 +24,12 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 from markupsafe import Markup, escape
 
+from ..kernel.clock import CHINA_TIME
 from ..kernel.errors import Code, XinyiError
 from ..kernel.text import Language, Text
 
 LANGUAGE_COOKIE: Final = "xinyi_language"
 SIGN_IN: Final = "/sign-in"
-BEIJING: Final = timezone(timedelta(hours=8), "UTC+8")
 
 _ROOMS: Final = Path(__file__).parent.parent
 _STATIC: Final = Path(__file__).parent / "static"
@@ -146,7 +146,7 @@ def inert(value: str, limit: int = 80) -> Markup:
 
 def local(moment: datetime, language: Language) -> str:
     """A moment as it is read in the mainland, to the minute: ``2026年11月2日 16:00`` or ``2 November 2026, 16:00``."""
-    there = moment.astimezone(BEIJING)
+    there = moment.astimezone(CHINA_TIME)
     if language is Language.EN:
         return f"{there.day} {_MONTHS[there.month - 1]} {there.year}, {there:%H:%M}"
     return f"{there.year}年{there.month}月{there.day}日 {there:%H:%M}"

@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from xinyi.catalogue.model import CHINA_TIME
 from xinyi.catalogue.service import Catalogue
+from xinyi.kernel.clock import CHINA_TIME
 from xinyi.records.model import Record
 from xinyi.sandbox import personas
 from xinyi.scenarios.criteria import evaluate
