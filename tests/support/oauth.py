@@ -20,6 +20,7 @@ from tests.support.clock import ManualClock
 from tests.support.pairs import Pair
 from xinyi.app import create_app
 from xinyi.kernel.canonical import b64url
+from xinyi.kernel.clock import Clock
 from xinyi.kernel.text import Text
 from xinyi.partners.model import Client
 
@@ -59,8 +60,11 @@ def _kept(members: Mapping[str, Any]) -> dict[str, Any]:
 class PartnerProgram:
     """One registered client with its keys."""
 
-    def __init__(self, http: httpx.AsyncClient, clock: ManualClock, client: Client, key: ECKey) -> None:
+    def __init__(
+        self, http: httpx.AsyncClient, clock: Clock, client: Client, key: ECKey, *, issuer: str = ISSUER
+    ) -> None:
         self.http = http
+        self.issuer = issuer
         self.clock = clock
         self.client = client
         self.key = key
@@ -79,7 +83,7 @@ class PartnerProgram:
         return {
             "iss": self.id,
             "sub": self.id,
-            "aud": ISSUER,
+            "aud": self.issuer,
             "jti": secrets.token_urlsafe(16),
             "iat": int(self.now),
             "exp": int(self.now) + 60,
@@ -107,7 +111,7 @@ class PartnerProgram:
             {
                 "jti": secrets.token_urlsafe(16),
                 "htm": method,
-                "htu": ISSUER + path,
+                "htu": self.issuer + path,
                 "iat": int(self.now),
                 "ath": ABSENT if token is None else b64url(hashlib.sha256(token.encode()).digest()),
                 **claims,
@@ -119,12 +123,18 @@ class PartnerProgram:
         self, path: str, form: Mapping[str, Any], *, proof: str | Absent | None = None, assertion: str | None = None
     ) -> httpx.Response:
         """An authenticated form, with a proof unless it is ``ABSENT``. Members that are ``ABSENT`` are left out."""
+        return await self.http.post(path, **self.form(path, form, proof=proof, assertion=assertion))
+
+    def form(
+        self, path: str, form: Mapping[str, Any], *, proof: str | Absent | None = None, assertion: str | None = None
+    ) -> dict[str, Any]:
+        """What :meth:`post` sends."""
         authentication = {
             "client_assertion_type": ASSERTION_TYPE,
             "client_assertion": assertion or self.assertion(),
         }
         headers = {} if isinstance(proof, Absent) else {"dpop": proof or self.proof("POST", path)}
-        return await self.http.post(path, data=_kept({**authentication, **form}), headers=headers)
+        return {"data": _kept({**authentication, **form}), "headers": headers}
 
     async def par(
         self, scenario: str, *, proof: str | Absent | None = None, assertion: str | None = None, **form: Any

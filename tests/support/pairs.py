@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from copy import copy
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -147,6 +148,20 @@ class Servers:
 
     def _url(self, database: str) -> str:
         return urlsplit(self._postgres_url)._replace(path=f"/{database}").geturl()
+
+    async def create_role(self, role: str) -> None:
+        """A role that may log in and nothing else."""
+        admin = await asyncpg.connect(self._postgres_url)
+        if not await admin.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
+            await admin.execute(f"CREATE ROLE {role} LOGIN")
+        await admin.close()
+
+    def as_role(self, role: str) -> "Servers":
+        """The same installations, for a server that connects as ``role``."""
+        other = copy(self)
+        parts = urlsplit(self._postgres_url)
+        other._postgres_url = parts._replace(netloc=f"{role}@{parts.hostname}:{parts.port}").geturl()
+        return other
 
     @asynccontextmanager
     async def bare_database(self) -> AsyncIterator[str]:

@@ -25,9 +25,9 @@ class ServerProcess:
 
 
 @contextmanager
-def server_process(folder: Path, pair: Pair) -> Iterator[ServerProcess]:
+def server_process(folder: Path, pair: Pair, *options: str) -> Iterator[ServerProcess]:
     """``xinyi serve`` on a free port over the installation in ``folder``, until the block ends."""
-    command = [sys.executable, "-m", "xinyi", "serve", "--port", "0"]
+    command = [sys.executable, "-m", "xinyi", "serve", "--port", "0", *options]
     environment = {**os.environ, **pair.environ(folder), "XINYI_LOG_LEVEL": "ERROR"}
     with subprocess.Popen(command, env=environment, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None

@@ -1,0 +1,90 @@
+"""Many workers behind one address: they share what was used, end in good order, and come up only where they can."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+import pytest
+from click.testing import CliRunner
+from joserfc.jwk import ECKey
+
+from tests.support.clock import ManualClock
+from tests.support.oauth import ABSENT, PartnerProgram
+from tests.support.pairs import Embedded, Servers
+from tests.support.process import server_process
+from tests.support.world import new_world
+from xinyi.cli import main
+from xinyi.kernel.clock import SystemClock
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({}, "2 workers need cache_url"),
+        ({"XINYI_DATABASE_URL": "postgresql://db.example/x"}, "2 workers need cache_url"),
+        ({"XINYI_CACHE_URL": "redis://cache.example"}, "2 workers need database_url"),
+    ],
+)
+def test_more_than_one_worker_without_shared_state_is_refused_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: Mapping[str, str], reason: str
+):
+    for name, value in {"XINYI_DATA_DIR": str(tmp_path), **given}.items():
+        monkeypatch.setenv(name, value)
+    refused = CliRunner().invoke(main, ["serve", "--workers", "2"])
+    assert refused.exit_code == 1
+    assert reason in refused.output
+
+
+def test_serve_refuses_an_unmigrated_database_and_says_the_command(tmp_path: Path, embedded: Embedded):
+    environment = {
+        **os.environ,
+        "XINYI_DATA_DIR": str(tmp_path),
+        "XINYI_ENVIRONMENT": "production",
+        "XINYI_ISSUER": "https://credit.example",
+    }
+    refused = subprocess.run(
+        [sys.executable, "-m", "xinyi", "serve", "--port", "0"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert refused.returncode == 1
+    assert refused.stderr.strip() == "Error: the database isn't up to date: `xinyi migrate` brings it there"
+
+
+async def test_of_a_proof_sent_to_both_workers_at_once_one_is_taken(tmp_path: Path, servers: Servers):
+    async with new_world(tmp_path, servers, ManualClock(SystemClock().now())) as world:
+        client = await world.client("bike-deposit", kind="bike-share")
+        key = ECKey.import_key(world.private_keys[client.id])
+    with server_process(tmp_path, servers, "--workers", "2") as server:
+        answers: list[int] = []
+        for _ in range(10):
+            # A connection stays with the worker that took it: with many, both have some.
+            https = [httpx.AsyncClient(base_url=server.url) for _ in range(8)]
+            program = PartnerProgram(https[0], SystemClock(), client, key, issuer=server.url)
+            form = program.form("/oauth2/token", {"grant_type": "client_credentials", "scope": ABSENT})
+            sent = await asyncio.gather(*(http.post("/oauth2/token", **form) for http in https))
+            answers += [response.status_code for response in sent]
+            for http in https:
+                await http.aclose()
+        assert answers.count(200) == 10
+        assert set(answers) == {200, 400}
+
+
+async def test_on_sigterm_every_worker_finishes_what_is_under_way(tmp_path: Path, servers: Servers):
+    with server_process(tmp_path, servers, "--workers", "2") as server:
+        async with httpx.AsyncClient(base_url=server.url, limits=httpx.Limits(max_connections=20)) as http:
+            await asyncio.gather(*(http.get("/v1/scenarios") for _ in range(20)))
+            asked = [asyncio.create_task(http.get("/v1/scenarios")) for _ in range(20)]
+            await asyncio.sleep(0)
+            server.process.send_signal(signal.SIGTERM)
+            answered = await asyncio.gather(*asked)
+        assert [response.status_code for response in answered] == [200] * 20
+        assert await asyncio.to_thread(server.process.wait, 15) == 0

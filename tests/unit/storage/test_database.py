@@ -1,0 +1,99 @@
+"""The database away, back, and too busy."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+
+import pytest
+from sqlalchemy import text
+
+from tests.support.servers import PostgresProcess
+from xinyi.kernel.errors import Code, XinyiError
+from xinyi.storage.database import Database, driver_url
+
+
+@pytest.fixture
+def postgres() -> Iterator[PostgresProcess]:
+    process = PostgresProcess()
+    process.start()
+    yield process
+    process.close()
+
+
+async def one(database: Database) -> int:
+    async with database.read() as tx:
+        return int((await tx.execute(text("SELECT 1"))).scalar_one())
+
+
+@pytest.mark.parametrize(
+    ("url", "driver"),
+    [
+        ("postgresql://someone:a%40b@db.example/x", "postgresql+asyncpg"),
+        ("postgres://db.example/x", "postgresql+asyncpg"),
+        ("postgresql+asyncpg://db.example/x", "postgresql+asyncpg"),
+        ("sqlite:////var/lib/x.sqlite3", "sqlite+aiosqlite"),
+        ("sqlite+aiosqlite:///x.sqlite3", "sqlite+aiosqlite"),
+    ],
+)
+def test_a_url_names_the_database_and_we_the_driver(url: str, driver: str):
+    found = driver_url(url)
+    assert found.drivername == driver
+    assert found.password in {None, "a@b"}
+
+
+@pytest.mark.parametrize("url", ["mysql://db.example/x", "postgresql+psycopg://db.example/x", "x.sqlite3", ""])
+def test_another_database_is_refused(url: str):
+    with pytest.raises(ValueError, match="must begin with"):
+        driver_url(url)
+
+
+async def test_after_a_restart_of_the_server_everything_works_again_by_itself(postgres: PostgresProcess):
+    database = Database(postgres.url)
+    async with AsyncExitStack() as stack:
+        for _ in range(4):  # several connections that will all have died
+            await stack.enter_async_context(database.read())
+    postgres.stop()
+    for _ in range(2):
+        with pytest.raises(XinyiError) as refused:
+            await one(database)
+        assert (refused.value.code, refused.value.retry_after) == (Code.UNAVAILABLE, 1)
+    postgres.start()
+    assert await asyncio.gather(*(one(database) for _ in range(8))) == [1] * 8
+    await database.close()
+
+
+async def test_what_the_server_breaks_off_is_unavailable_and_not_stored(postgres: PostgresProcess):
+    database = Database(postgres.url)
+    async with database.transaction() as tx:
+        await tx.execute(text("CREATE TABLE t (n INTEGER)"))
+
+    async def interrupted() -> None:
+        async with database.transaction() as tx:
+            await tx.execute(text("INSERT INTO t VALUES (1)"))
+            postgres.stop()
+
+    with pytest.raises(XinyiError) as refused:
+        await interrupted()
+    assert refused.value.code is Code.UNAVAILABLE
+    postgres.start()
+    async with database.read() as tx:
+        assert (await tx.execute(text("SELECT count(*) FROM t"))).scalar_one() == 0
+    await database.close()
+
+
+async def test_when_every_connection_is_busy_the_next_is_told_to_come_back(postgres: PostgresProcess):
+    database = Database(postgres.url, pool_size=2)
+    async with database.read(), database.read():
+        with pytest.raises(XinyiError) as refused:
+            await one(database)
+    assert (refused.value.code, refused.value.detail) == (Code.UNAVAILABLE, "every database connection is busy")
+    assert refused.value.retry_after == 1
+    assert await one(database) == 1
+    await database.close()
+
+
+async def test_a_transaction_sees_what_others_commit_meanwhile(postgres: PostgresProcess):
+    database = Database(postgres.url)
+    async with database.read() as tx:
+        assert (await tx.execute(text("SHOW transaction_isolation"))).scalar_one() == "read committed"
+    await database.close()
