@@ -51,9 +51,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     operator_contact: str = "rights@credit-centre.example"
     """How people reach whoever runs this installation: shown on every consent page (PIPL 17)."""
     body_limit: Annotated[int, Meta(ge=1024)] = 1024 * 1024
-    """The most bytes of a request body, except for uploads of records."""
+    """The most bytes of a request body, except for uploads."""
     upload_limit: Annotated[int, Meta(ge=1024)] = 64 * 1024 * 1024
-    """The most bytes of one upload of records."""
+    """The most bytes of one upload of records, or of a batch of checks."""
     log_level: str = "INFO"
 
     def __post_init__(self) -> None:

@@ -163,6 +163,10 @@ class Platform:
         self.pushed: dict[str, dict[str, str]] = {}
         self.codes: dict[str, dict[str, str]] = {}
         self.effects: dict[str, Any] = {}
+        self.batches: dict[str, dict[str, Any]] = {}
+        self.uploads: list[tuple[str, bytes]] = []
+        self.batch_step = 2
+        """Items that are done each time somebody looks."""
         self.consent_state = "authorised"
         self.lifetime = 300
         self.met = True
@@ -211,6 +215,8 @@ class Platform:
             return httpx.Response(200, json={"data": SCENARIO})
         if path == "/v1/checks" and method == "POST":
             return self.check(request)
+        if path.startswith("/v1/check-batches"):
+            return self.batch(request)
         if path.startswith("/v1/checks/"):
             self.authorise(request)
             for body in self.effects.values():
@@ -311,6 +317,60 @@ class Platform:
         if key not in self.effects:
             self.effects[key] = check(self.log, body["reference"], met=self.met, disclosed=None if self.met else {})
         return httpx.Response(200, json=self.effects[key])
+
+    def batch(self, request: httpx.Request) -> httpx.Response:
+        self.authorise(request)
+        if request.method == "POST":
+            return self.take_in(request)
+        _, _, _, batch_id, *rest = request.url.path.split("/")
+        batch = self.batches.get(batch_id)
+        if batch is None:
+            raise Refusal(404, {"code": "not_found"})
+        results, total = batch["results"], len(batch["items"])
+        for item in batch["items"][len(results) : len(results) + self.batch_step]:
+            results.append(self.batch_item(len(results) + 1, item))
+        if not rest:
+            return httpx.Response(200, json={"data": self.batch_view(batch_id)})
+        after, limit = (int(request.url.params[name]) for name in ("cursor", "limit"))
+        page = results[after : after + limit]
+        last = page[-1]["number"] if page else after
+        meta = {"limit": limit, "next_cursor": None if last == total else str(last)}
+        return httpx.Response(200, json={"data": page, "meta": meta})
+
+    def take_in(self, request: httpx.Request) -> httpx.Response:
+        self.uploads.append((request.headers["content-type"], request.content))
+        key = request.headers["idempotency-key"]
+        batch_id = f"cbt_{sha256(key.encode())[:26]}"
+        items = [json.loads(line) for line in request.content.splitlines()]
+        if bad := [number for number, item in enumerate(items, 1) if not item.get("reference")]:
+            errors = [{"number": n, "line": n, "member": "reference", "code": "required"} for n in bad]
+            detail = f"{len(bad)} of {len(items)} items can't be taken"
+            raise Refusal(422, {"code": "invalid", "detail": detail, "errors": errors})
+        self.batches.setdefault(batch_id, {"items": items, "results": []})
+        return httpx.Response(202, json={"data": self.batch_view(batch_id)})
+
+    def batch_item(self, number: int, item: dict[str, str]) -> dict[str, Any]:
+        head = {"number": number, "consent_id": item["consent_id"], "reference": item["reference"]}
+        if item["consent_id"] != CONSENT:
+            return {**head, "problem": {"status": 404, "code": "not_found", "source": "/consent_id", "title": "x"}}
+        return {**head, **check(self.log, item["reference"])}
+
+    def batch_view(self, batch_id: str) -> dict[str, Any]:
+        batch = self.batches[batch_id]
+        total, done = len(batch["items"]), len(batch["results"])
+        refused = sum("problem" in item for item in batch["results"])
+        return {
+            "id": batch_id,
+            "state": "finished" if done == total else "running" if done else "queued",
+            "total": total,
+            "waiting": total - done,
+            "answered": done - refused,
+            "refused": refused,
+            "outcomes": {"met": done - refused, "not_evidenced": 0, "later": 0} if done == total else None,
+            "created_at": "2026-11-02T08:00:00Z",
+            "started_at": "2026-11-02T08:00:00Z" if done else None,
+            "finished_at": "2026-11-02T08:00:00Z" if done == total else None,
+        }
 
     def authenticate(self, request: httpx.Request) -> dict[str, str]:
         """private_key_jwt (RFC 7523 §3), as strict as FAPI 2.0."""

@@ -30,12 +30,14 @@ def test_the_examples_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     monkeypatch.setattr(httpx, "Client", lambda **_: real_client(transport=platform.transport()))
     names: dict[str, Any] = {"base_url": ISSUER, "client_id": CLIENT, "send_the_customer_to": platform.browse}
 
-    first, second = examples()
+    first, second, third = examples()
     exec(first, names)  # noqa: S102
     assert capsys.readouterr().out == "no deposit\n"
     platform.consent_state = "withdrawn"
     exec(second, names)  # noqa: S102
     assert capsys.readouterr().out.startswith("consent_withdrawn - Ask the subject again")
+    exec(third, names)  # noqa: S102
+    assert capsys.readouterr().out.splitlines() == [f"RIDE-2026-000{n} met" for n in (200, 201, 202)]
 
 
 def test_the_first_example_is_ten_lines() -> None:

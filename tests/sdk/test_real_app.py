@@ -1,7 +1,7 @@
 """The SDK against the platform itself: ``Xinyi`` over a socket and uvicorn, ``AsyncXinyi`` straight into the app."""
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from io import BytesIO
@@ -194,6 +194,33 @@ async def test_an_earlier_answer_is_the_same_until_the_consent_is_withdrawn(stag
         await stage.check(consent)
     assert caught.value.request_id
     assert answer.receipt.verify().met, "the receipt at hand stays good"
+
+
+async def test_a_batch_gives_what_calls_would(stage: Stage) -> None:
+    met, other = await stage.consent("bike-deposit", "person-a"), await stage.consent("bike-deposit", "person-d")
+    asked = [
+        xinyi_sdk.Question(scenario="bike-deposit", consent_id=each, reference=f"RIDE-{n}")
+        for n, each in enumerate([met.id, other.id, "cns_01kb0x4m9v5w8q2r7s3t6y1zab"] * 2, 1)
+    ]
+    seen: list[int] = []
+    batch = await result(stage.client.batches.submit(items=asked))
+    finished = await result(stage.client.batches.wait(batch.id, progress=lambda at: seen.append(at.done)))
+    found = stage.client.batches.follow(batch.id)
+    items = [item async for item in found] if isinstance(found, AsyncIterator) else list(found)
+
+    assert (finished.answered, finished.refused, seen[-1]) == (4, 2, 6)
+    assert finished.outcomes == xinyi_sdk.BatchOutcomes(met=2, not_evidenced=2)
+    assert [item.met for item in items] == [True, False, False] * 2
+    for item in items:
+        if item.answer is None:
+            assert isinstance(item.error, xinyi_sdk.ConsentRequired)
+        else:
+            assert item.answer == await result(stage.client.checks.get(item.answer.id))
+            assert item.answer.receipt.verify(reference=item.reference).consent_id == item.consent_id
+    await result(stage.client.consents.withdraw(met.id))
+    again = stage.client.batches.items(batch.id)
+    first = await anext(again) if isinstance(again, AsyncIterator) else next(again)
+    assert isinstance(first.error, xinyi_sdk.ConsentWithdrawn)
 
 
 async def test_a_repeated_key_gives_the_same_answer_and_another_body_is_refused(stage: Stage) -> None:

@@ -18,7 +18,7 @@ from tests.sdk.platform import CLIENT, CONSENT, ISSUER, Platform, answering, dro
 from xinyi_sdk import AsyncXinyi, ConfigurationError, Xinyi, errors
 
 SOURCE = Path(inspect.getfile(xinyi_sdk)).parent
-RESOURCES = ("scenarios", "checks", "consents", "ledger")
+RESOURCES = ("scenarios", "checks", "batches", "consents", "ledger")
 
 
 def surface(kind: type) -> dict[str, tuple[str, str | None]]:
@@ -26,7 +26,7 @@ def surface(kind: type) -> dict[str, tuple[str, str | None]]:
     found = {}
     for name, member in inspect.getmembers(kind, inspect.isfunction):
         if not name.startswith("_") or name == "__init__":
-            signature = re.sub(r"\b(Async|Sync)(?=Client|Driver)", "", str(inspect.signature(member)))
+            signature = re.sub(r"\b(Async|Sync)(?=Client|Driver|Iterator)", "", str(inspect.signature(member)))
             found[name] = (signature, member.__doc__)
     return found
 
@@ -53,7 +53,9 @@ def test_every_public_method_is_documented_and_the_awaiting_ones_await() -> None
         for name, (_, documentation) in surface(sync).items():
             assert documentation or name == "__init__", name
             if name != "__init__":
-                assert inspect.iscoroutinefunction(getattr(awaiting, name)), name
+                waits = getattr(awaiting, name)
+                assert inspect.iscoroutinefunction(waits) or inspect.isasyncgenfunction(waits), name
+                assert inspect.isasyncgenfunction(waits) == inspect.isgeneratorfunction(getattr(sync, name)), name
                 assert not inspect.iscoroutinefunction(getattr(sync, name)), name
 
 

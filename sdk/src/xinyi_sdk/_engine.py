@@ -48,6 +48,14 @@ class TokenResponse(Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
+class Upload:
+    """A body that isn't made here."""
+
+    content: bytes = field(repr=False)
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """What a client was built with."""
 
@@ -95,6 +103,7 @@ class Engine:
         path: str,
         *,
         body: object = None,
+        upload: Upload | None = None,
         query: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
         consent_id: str | None = None,
@@ -103,8 +112,8 @@ class Engine:
     ) -> Flow[Response]:
         """One call of the API with everything it needs; returns a success or raises.
 
-        ``consent_id`` lets the consent's own token be used, if one is held; ``public`` calls without a token; ``once``
-        tries once.
+        ``body`` is sent as JSON, an ``upload`` as it is; ``consent_id`` lets the consent's own token be used, if one is
+        held; ``public`` calls without a token; ``once`` tries once.
         """
         url = self.config.issuer + path + (f"?{urlencode(query)}" if query else "")
         headers = self._headers("application/json, application/problem+json")
@@ -112,6 +121,8 @@ class Engine:
         if body is not None:
             content = msgspec.json.encode(body)
             headers["content-type"] = "application/json"
+        if upload is not None:
+            content, headers["content-type"] = upload.content, upload.media_type
         if method == "POST":  # made once, so that all tries are one request to the platform
             headers["idempotency-key"] = idempotency_key or str(uuid.uuid4())
 

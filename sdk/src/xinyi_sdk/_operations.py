@@ -1,8 +1,9 @@
 """What the resources do, one flow per operation. The clients only run them."""
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
@@ -10,13 +11,33 @@ import msgspec
 from msgspec import Struct
 
 from ._encoding import Secrets
-from ._engine import Engine, random_text
-from ._flow import Flow, Response, alone
+from ._engine import Engine, Upload, random_text
+from ._flow import Flow, Response, alone, pause
 from ._keys import SigningKey, proof_key, s256
 from ._problems import read
 from ._retry import utc
-from .errors import CallbackInvalid, ConsentFailed, ConsentRefused, ConsentUnread, InvalidResponse, XinyiError
-from .models import Answer, Consent, ConsentRequest, Criterion, Scenario, ScenarioSummary, ScenarioVersion, Subject
+from .errors import (
+    CallbackInvalid,
+    ConsentFailed,
+    ConsentRefused,
+    ConsentUnread,
+    InvalidResponse,
+    XinyiError,
+    error_class,
+)
+from .models import (
+    Answer,
+    Batch,
+    BatchItem,
+    Consent,
+    ConsentRequest,
+    Criterion,
+    Question,
+    Scenario,
+    ScenarioSummary,
+    ScenarioVersion,
+    Subject,
+)
 from .receipts import Receipt
 
 DETAIL_TYPE: Final = "credit_scenario_check"
@@ -63,6 +84,35 @@ class _Pushed(Struct, frozen=True):
     expires_in: int
 
 
+class _BatchBody(Struct, frozen=True):
+    data: Batch
+
+
+class _ItemData(Struct, frozen=True, kw_only=True):
+    number: int
+    consent_id: str
+    reference: str
+    data: _AnswerData | None = None
+    receipt: str = ""
+    problem: dict[str, Any] | None = None
+
+
+class _PageMeta(Struct, frozen=True):
+    next_cursor: str | None
+
+
+class _PageBody(Struct, frozen=True):
+    data: tuple[_ItemData, ...]
+    meta: _PageMeta
+
+
+class Page(Struct, frozen=True):
+    """The next items of a batch that are done; ``last`` when no more will come."""
+
+    items: tuple[BatchItem, ...]
+    last: bool
+
+
 # Scenarios
 
 
@@ -104,7 +154,10 @@ def get_receipt(engine: Engine, check_id: str) -> Flow[Receipt]:
 
 def _answer(engine: Engine, response: Response) -> Flow[Answer]:
     body = read(response, _AnswerBody)
-    data = body.data
+    return (yield from _told(engine, body.data, body.receipt))
+
+
+def _told(engine: Engine, data: _AnswerData, receipt: str) -> Flow[Answer]:
     bare = Answer(
         id=data.id,
         scenario=data.scenario,
@@ -116,10 +169,10 @@ def _answer(engine: Engine, response: Response) -> Flow[Answer]:
         valid_until=data.valid_until,
         consent_expires_at=data.consent_expires_at,
         salts=data.salts,
-        receipt=Receipt(body.receipt),
+        receipt=Receipt(receipt),
     )
-    yield from _learn_keys(engine, body.receipt)
-    return msgspec.structs.replace(bare, receipt=Receipt(body.receipt, answer=bare, keys=engine.ledger_keys))
+    yield from _learn_keys(engine, receipt)
+    return msgspec.structs.replace(bare, receipt=Receipt(receipt, answer=bare, keys=engine.ledger_keys))
 
 
 def _learn_keys(engine: Engine, receipt: str) -> Flow[None]:
@@ -140,6 +193,90 @@ def _fetch_missing_keys(engine: Engine, receipt: str) -> Flow[None]:
         yield from _fetch_jwks(engine, keys.jwks, once=True)
     except XinyiError:
         return
+
+
+# Batches
+
+BATCHES: Final = "/v1/check-batches"
+PAGE: Final = 250
+"""Items of one request: with their receipts about half a megabyte."""
+LOOK_AGAIN: Final = (0.5, 5.0)
+"""Seconds between looks at a batch that runs: at first, and in the end."""
+MEDIA_TYPES: Final[Mapping[str, str]] = {
+    ".csv": "text/csv",
+    ".json": "application/json",
+    ".jsonl": "application/x-ndjson",
+    ".ndjson": "application/x-ndjson",
+}
+
+
+def submit_batch(
+    engine: Engine, items: Iterable[Question] | None, file: str | Path | None, idempotency_key: str | None
+) -> Flow[Batch]:
+    response = yield from engine.call("POST", BATCHES, upload=_upload(items, file), idempotency_key=idempotency_key)
+    return read(response, _BatchBody).data
+
+
+def _upload(items: Iterable[Question] | None, file: str | Path | None) -> Upload:
+    if (items is None) == (file is None):
+        raise ValueError("give either items or a file")
+    if items is not None:
+        return Upload(b"".join(msgspec.json.encode(item) + b"\n" for item in items), MEDIA_TYPES[".ndjson"])
+    path = Path(str(file))
+    if path.suffix not in MEDIA_TYPES:
+        raise ValueError(f"{path}: its name must end with {', '.join(MEDIA_TYPES)}")
+    return Upload(path.read_bytes(), MEDIA_TYPES[path.suffix])
+
+
+def get_batch(engine: Engine, batch_id: str) -> Flow[Batch]:
+    response = yield from engine.call("GET", f"{BATCHES}/{_segment(batch_id)}")
+    return read(response, _BatchBody).data
+
+
+def wait_for_batch(engine: Engine, batch_id: str, progress: Callable[[Batch], object] | None) -> Flow[Batch]:
+    seconds, longest = LOOK_AGAIN
+    while True:
+        batch = yield from get_batch(engine, batch_id)
+        if progress is not None:
+            progress(batch)
+        if batch.finished:
+            return batch
+        yield from pause(seconds)
+        seconds = min(seconds * 1.5, longest)
+
+
+def batch_items(engine: Engine, batch_id: str, after: int) -> Flow[Page]:
+    query = {"limit": str(PAGE), "cursor": str(after)}
+    response = yield from engine.call("GET", f"{BATCHES}/{_segment(batch_id)}/items", query=query)
+    body = read(response, _PageBody)
+    items: list[BatchItem] = []
+    for each in body.data:
+        item = yield from _item(engine, each)
+        items.append(item)
+    return Page(tuple(items), last=body.meta.next_cursor is None)
+
+
+def following_items(engine: Engine, batch_id: str, after: int) -> Flow[Page]:
+    """As :func:`batch_items`, once there are some more."""
+    seconds, longest = LOOK_AGAIN
+    while True:
+        page = yield from batch_items(engine, batch_id, after)
+        if page.items or page.last:
+            return page
+        yield from pause(seconds)
+        seconds = min(seconds * 1.5, longest)
+
+
+def _item(engine: Engine, each: _ItemData) -> Flow[BatchItem]:
+    bare = BatchItem(number=each.number, consent_id=each.consent_id, reference=each.reference)
+    if each.data is not None:
+        answer = yield from _told(engine, each.data, each.receipt)
+        return msgspec.structs.replace(bare, answer=answer)
+    problem = each.problem or {}
+    code, status = problem.get("code"), problem.get("status")
+    status = status if isinstance(status, int) else 0
+    kind = error_class(code if isinstance(code, str) else None, status, problem.get("source"))
+    return msgspec.structs.replace(bare, error=kind(problem, status))
 
 
 # The ledger

@@ -1,6 +1,7 @@
 """The awaiting client."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -9,10 +10,20 @@ from ._engine import Engine
 from ._http import AsyncDriver, AsyncHttpClient
 from ._keys import PrivateKey
 from ._settings import MAX_RETRIES, TIMEOUT, config_from
-from .models import Answer, Consent, ConsentRequest, Scenario, ScenarioSummary, Subject
+from .models import (
+    Answer,
+    Batch,
+    BatchItem,
+    Consent,
+    ConsentRequest,
+    Question,
+    Scenario,
+    ScenarioSummary,
+    Subject,
+)
 from .receipts import Receipt
 
-__all__ = ["AsyncChecks", "AsyncConsents", "AsyncLedger", "AsyncScenarios", "AsyncXinyi"]
+__all__ = ["AsyncBatches", "AsyncChecks", "AsyncConsents", "AsyncLedger", "AsyncScenarios", "AsyncXinyi"]
 
 
 class _Resource:
@@ -58,6 +69,61 @@ class AsyncChecks(_Resource):
     async def receipt(self, check_id: str) -> Receipt:
         """The receipt of an earlier check. Raises ``NotFound``, or a ``ConsentError`` after a withdrawal."""
         return await self._driver.run(operations.get_receipt(self._engine, check_id))
+
+
+class AsyncBatches(_Resource):
+    """Many checks as one job."""
+
+    async def submit(
+        self,
+        *,
+        items: Iterable[Question] | None = None,
+        file: str | Path | None = None,
+        idempotency_key: str | None = None,
+    ) -> Batch:
+        """Sends up to 100,000 questions, given as ``items`` or as a ``file`` of NDJSON, CSV or JSON.
+
+        They are answered in the background, each as ``checks.create`` would be at that moment, and each once. A batch
+        is taken in whole or not at all: ``InvalidRequest`` names the items that can't be in ``problem["errors"]``.
+        The idempotency key is made for you and kept across the retries; give one only to make a call repeatable after
+        your own crash.
+        """
+        return await self._driver.run(operations.submit_batch(self._engine, items, file, idempotency_key))
+
+    async def get(self, batch_id: str) -> Batch:
+        """How far a batch is. Raises ``NotFound``."""
+        return await self._driver.run(operations.get_batch(self._engine, batch_id))
+
+    async def wait(self, batch_id: str, *, progress: Callable[[Batch], object] | None = None) -> Batch:
+        """Waits until a batch is finished. ``progress`` is called with each look at it. Raises ``NotFound``."""
+        return await self._driver.run(operations.wait_for_batch(self._engine, batch_id, progress))
+
+    async def items(self, batch_id: str, *, after: int = 0) -> AsyncIterator[BatchItem]:
+        """The items that are done by now, in their order, from the one behind number ``after``.
+
+        An item whose consent was withdrawn since comes with the error, whatever was answered before. Raises
+        ``NotFound``.
+        """
+        while True:
+            page = await self._driver.run(operations.batch_items(self._engine, batch_id, after))
+            for item in page.items:
+                yield item
+            if page.last or not page.items:
+                return
+            after = page.items[-1].number
+
+    async def follow(self, batch_id: str, *, after: int = 0) -> AsyncIterator[BatchItem]:
+        """As :meth:`items`, and then those that are done later, to the end of the batch.
+
+        After an interruption, ``after`` goes on behind the last number that you have.
+        """
+        while True:
+            page = await self._driver.run(operations.following_items(self._engine, batch_id, after))
+            for item in page.items:
+                yield item
+            if page.last:
+                return
+            after = page.items[-1].number
 
 
 class AsyncConsents(_Resource):
@@ -135,6 +201,7 @@ class AsyncXinyi:
         self._driver = driver
         self.scenarios = AsyncScenarios(engine, driver)
         self.checks = AsyncChecks(engine, driver)
+        self.batches = AsyncBatches(engine, driver)
         self.consents = AsyncConsents(engine, driver)
         self.ledger = AsyncLedger(engine, driver)
 

@@ -1,4 +1,4 @@
-"""``xinyi-sdk``: make a key pair, verify a receipt. Needs no network and no account."""
+"""``xinyi-sdk``: make a key pair, verify a receipt, send a batch of checks."""
 
 import argparse
 import json
@@ -6,16 +6,22 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ._keys import generate_jwks
+from ._progress import ProgressBar
 from ._version import __version__
-from .errors import ReceiptInvalid
+from .client import Xinyi
+from .errors import APIError, ReceiptInvalid, XinyiError
 from .receipts import VerifiedReceipt, verify_receipt
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command; 0 is success, 1 a receipt that proves nothing, 2 a wrong command or an unreadable file."""
+    """Runs a command.
+
+    0 is success, 1 a receipt that proves nothing or a platform that doesn't do what it is asked, 2 a wrong command or
+    an unreadable file.
+    """
     parser = argparse.ArgumentParser(prog="xinyi-sdk", description=__doc__)
     parser.add_argument("--version", action="version", version=f"xinyi-sdk {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -33,13 +39,101 @@ def main(arguments: Sequence[str] | None = None) -> int:
     keygen.add_argument("--out", required=True, metavar="DIR", type=Path, help="where to write; nothing is overwritten")
     keygen.set_defaults(run=_keygen)
 
+    _add_batch_commands(commands.add_parser("batch", help="many checks as one job"))
+
     options = parser.parse_args(arguments)
     try:
         code: int = options.run(options)
+    except XinyiError as error:
+        print(f"xinyi-sdk: {error}", file=sys.stderr)  # noqa: T201
+        for line in _bad_items(error):
+            print(line, file=sys.stderr)  # noqa: T201
+        return 1
     except (OSError, ValueError) as error:
         print(f"xinyi-sdk: {error}", file=sys.stderr)  # noqa: T201
         return 2
     return code
+
+
+def _add_batch_commands(batch: argparse.ArgumentParser) -> None:
+    batch.description = (
+        "Calls the platform that XINYI_SDK_BASE_URL names, as XINYI_SDK_CLIENT_ID with XINYI_SDK_PRIVATE_KEY_FILE."
+    )
+    commands = batch.add_subparsers(required=True, metavar="COMMAND")
+
+    submit = commands.add_parser("submit", help="send a file of questions, and write what became of each")
+    submit.add_argument("file", metavar="FILE", help="NDJSON, CSV or JSON, as the end of its name says")
+    submit.add_argument("--out", required=True, metavar="FILE", help="where to write, one item a line; - is the screen")
+    submit.add_argument(
+        "--idempotency-key", metavar="TEXT", help="makes this command repeatable: the same key is the same batch"
+    )
+    submit.set_defaults(run=_submit)
+
+    follow = commands.add_parser("follow", help="go on with a batch: write what is missing in the output")
+    follow.add_argument("batch", metavar="ID", help="the batch's id")
+    follow.add_argument("--out", required=True, metavar="FILE", help="where to go on writing; - is the screen")
+    follow.set_defaults(run=lambda options: _follow(options.batch, options.out))
+
+
+def _submit(options: argparse.Namespace) -> int:
+    if options.out != "-" and Path(options.out).exists():
+        raise ValueError(f"{options.out} is there already: nothing is overwritten")
+    with Xinyi() as client:
+        batch = client.batches.submit(file=options.file, idempotency_key=options.idempotency_key)
+    go_on = f"xinyi-sdk batch follow {batch.id} --out {options.out}"
+    print(f"{batch.id}: {batch.total} items. After an interruption: {go_on}", file=sys.stderr)  # noqa: T201
+    return _follow(batch.id, options.out)
+
+
+def _follow(batch_id: str, out: str) -> int:
+    """Writes the items behind those that the output has, with a progress bar on a terminal."""
+    if out == "-":
+        return _write_items(batch_id, sys.stdout.buffer, 0)
+    with Path(out).open("a+b") as file:
+        return _write_items(batch_id, file, _last_number(file))
+
+
+def _write_items(batch_id: str, file: BinaryIO, after: int) -> int:
+    met = refused = 0
+    with Xinyi() as client:
+        bar = ProgressBar(client.batches.get(batch_id).total, sys.stderr)
+        bar.show(after)
+        try:
+            for item in client.batches.follow(batch_id, after=after):
+                file.write(item.to_json().encode() + b"\n")
+                met += item.met
+                refused += item.error is not None
+                bar.show(item.number)
+                after = item.number
+        finally:
+            file.flush()
+            bar.close()
+    print(f"{after} items done; of those written now, {met} met, {refused} refused", file=sys.stderr)  # noqa: T201
+    return 0
+
+
+def _last_number(file: BinaryIO) -> int:
+    """The number of the last whole line; what was half written behind it is cut off."""
+    file.seek(0)
+    number = end = 0
+    for line in file:
+        if not line.endswith(b"\n"):
+            break
+        number, end = int(json.loads(line)["number"]), end + len(line)
+    file.truncate(end)
+    file.seek(0, os.SEEK_END)
+    return number
+
+
+def _bad_items(error: XinyiError) -> list[str]:
+    """The items of an upload that the platform can't take, one a line."""
+    errors = error.problem.get("errors") if isinstance(error, APIError) else None
+    return [f"  {_place(each)}: {each.get('code')}" for each in (errors or []) if isinstance(each, dict)]
+
+
+def _place(each: dict[str, Any]) -> str:
+    place = f"line {each['line']}" if "line" in each else f"item {each.get('number')}"
+    return f"{place}, {each['member']}" if "member" in each else place
 
 
 def _verify(options: argparse.Namespace) -> int:

@@ -1,6 +1,7 @@
 """The blocking client."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -9,10 +10,20 @@ from ._engine import Engine
 from ._http import HttpClient, SyncDriver
 from ._keys import PrivateKey
 from ._settings import MAX_RETRIES, TIMEOUT, config_from
-from .models import Answer, Consent, ConsentRequest, Scenario, ScenarioSummary, Subject
+from .models import (
+    Answer,
+    Batch,
+    BatchItem,
+    Consent,
+    ConsentRequest,
+    Question,
+    Scenario,
+    ScenarioSummary,
+    Subject,
+)
 from .receipts import Receipt
 
-__all__ = ["Checks", "Consents", "Ledger", "Scenarios", "Xinyi"]
+__all__ = ["Batches", "Checks", "Consents", "Ledger", "Scenarios", "Xinyi"]
 
 
 class _Resource:
@@ -54,6 +65,59 @@ class Checks(_Resource):
     def receipt(self, check_id: str) -> Receipt:
         """The receipt of an earlier check. Raises ``NotFound``, or a ``ConsentError`` after a withdrawal."""
         return self._driver.run(operations.get_receipt(self._engine, check_id))
+
+
+class Batches(_Resource):
+    """Many checks as one job."""
+
+    def submit(
+        self,
+        *,
+        items: Iterable[Question] | None = None,
+        file: str | Path | None = None,
+        idempotency_key: str | None = None,
+    ) -> Batch:
+        """Sends up to 100,000 questions, given as ``items`` or as a ``file`` of NDJSON, CSV or JSON.
+
+        They are answered in the background, each as ``checks.create`` would be at that moment, and each once. A batch
+        is taken in whole or not at all: ``InvalidRequest`` names the items that can't be in ``problem["errors"]``.
+        The idempotency key is made for you and kept across the retries; give one only to make a call repeatable after
+        your own crash.
+        """
+        return self._driver.run(operations.submit_batch(self._engine, items, file, idempotency_key))
+
+    def get(self, batch_id: str) -> Batch:
+        """How far a batch is. Raises ``NotFound``."""
+        return self._driver.run(operations.get_batch(self._engine, batch_id))
+
+    def wait(self, batch_id: str, *, progress: Callable[[Batch], object] | None = None) -> Batch:
+        """Waits until a batch is finished. ``progress`` is called with each look at it. Raises ``NotFound``."""
+        return self._driver.run(operations.wait_for_batch(self._engine, batch_id, progress))
+
+    def items(self, batch_id: str, *, after: int = 0) -> Iterator[BatchItem]:
+        """The items that are done by now, in their order, from the one behind number ``after``.
+
+        An item whose consent was withdrawn since comes with the error, whatever was answered before. Raises
+        ``NotFound``.
+        """
+        while True:
+            page = self._driver.run(operations.batch_items(self._engine, batch_id, after))
+            yield from page.items
+            if page.last or not page.items:
+                return
+            after = page.items[-1].number
+
+    def follow(self, batch_id: str, *, after: int = 0) -> Iterator[BatchItem]:
+        """As :meth:`items`, and then those that are done later, to the end of the batch.
+
+        After an interruption, ``after`` goes on behind the last number that you have.
+        """
+        while True:
+            page = self._driver.run(operations.following_items(self._engine, batch_id, after))
+            yield from page.items
+            if page.last:
+                return
+            after = page.items[-1].number
 
 
 class Consents(_Resource):
@@ -131,6 +195,7 @@ class Xinyi:
         self._driver = driver
         self.scenarios = Scenarios(engine, driver)
         self.checks = Checks(engine, driver)
+        self.batches = Batches(engine, driver)
         self.consents = Consents(engine, driver)
         self.ledger = Ledger(engine, driver)
 
