@@ -2,17 +2,19 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Final
 
 from msgspec import Struct
-from msgspec.structs import asdict
-from sqlalchemy import insert, select
+from msgspec.structs import astuple
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ..storage.sql import Prepared, insert_rows, one_of
 from .tables import checks
 
 
-class CheckRow(Struct, frozen=True, kw_only=True):
-    """One row of the table ``checks``."""
+class CheckRow(Struct, frozen=True):
+    """One row of the table ``checks``: its columns, in their order."""
 
     id: str
     partner_id: str
@@ -29,13 +31,18 @@ class CheckRow(Struct, frozen=True, kw_only=True):
 
 
 async def add(tx: AsyncConnection, rows: Sequence[CheckRow]) -> None:
-    if rows:
-        await tx.execute(insert(checks), [asdict(row) for row in rows])
+    await insert_rows(tx, checks, [astuple(row) for row in rows])
+
+
+_find: Final = Prepared(
+    lambda dialect: select(*(checks.c[name] for name in CheckRow.__struct_fields__)).where(
+        one_of(dialect, checks.c.id, "ids")
+    )
+)
 
 
 async def find(tx: AsyncConnection, ids: Collection[str]) -> dict[str, CheckRow]:
     """The checks with these ids, whoever made them."""
     if not ids:
         return {}
-    rows = await tx.execute(select(checks).where(checks.c.id.in_(ids)))
-    return {row.id: CheckRow(**row._mapping) for row in rows}
+    return {row[0]: CheckRow(*row) for row in await _find.fetch(tx, ids=ids)}

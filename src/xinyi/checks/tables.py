@@ -21,6 +21,5 @@ checks = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Index(None, "partner_id", "id"),
     Index(None, "subject_id", "id"),
-    Index(None, "consent_id"),
 )
 """``outcome`` and ``body`` (the answer's bytes, receipt included) of an answer; ``refusal`` (a code) of a refusal."""

@@ -1,20 +1,40 @@
 """The queries about consents."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 from msgspec.structs import asdict
-from sqlalchemy import Select, bindparam, case, insert, literal, select, update
+from sqlalchemy import Integer, bindparam, case, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..scenarios.model import Uses
+from ..storage.sql import Prepared, one_of
+from ..storage.types import UtcDateTime
 from .model import Consent, ConsentState, EndReason, Party
 from .tables import consents
 
 _FIELDS: Final = Consent.__struct_fields__
 _select: Final = select(*(consents.c[name] for name in _FIELDS))
+_load: Final = Prepared(lambda dialect: _select.where(one_of(dialect, consents.c.id, "ids")))
+_lock: Final = Prepared(
+    lambda dialect: _select.where(one_of(dialect, consents.c.id, "ids")).order_by(consents.c.id).with_for_update()
+)
+_once: Final = consents.c.uses == literal(Uses.ONCE.value)
+_count: Final = Prepared(
+    lambda dialect: (
+        update(consents)
+        .where(one_of(dialect, consents.c.id, "ids"))
+        .values(
+            use_count=consents.c.use_count + bindparam("more", type_=Integer),
+            ended_at=case((_once, bindparam("at", type_=UtcDateTime)), else_=consents.c.ended_at),
+            ended_as=case((_once, literal(ConsentState.CONSUMED.value)), else_=consents.c.ended_as),
+            ended_by=case((_once, literal(Party.PARTNER.value)), else_=consents.c.ended_by),
+            end_reason=case((_once, literal(EndReason.USED_UP.value)), else_=consents.c.end_reason),
+        )
+    )
+)
 
 
 async def add(tx: AsyncConnection, consent: Consent) -> None:
@@ -25,7 +45,7 @@ async def load(tx: AsyncConnection, ids: Collection[str]) -> dict[str, Consent]:
     """The consents with these ids, whoever they belong to."""
     if not ids:
         return {}
-    return await _read(tx, _select.where(consents.c.id.in_(ids)))
+    return _consents(await _load.fetch(tx, ids=ids))
 
 
 async def lock(tx: AsyncConnection, ids: Collection[str]) -> dict[str, Consent]:
@@ -35,14 +55,13 @@ async def lock(tx: AsyncConnection, ids: Collection[str]) -> dict[str, Consent]:
     """
     if not ids:
         return {}
-    wanted = _select.where(consents.c.id.in_(sorted(ids))).order_by(consents.c.id)
-    return await _read(tx, wanted.with_for_update())
+    return _consents(await _lock.fetch(tx, ids=ids))
 
 
 async def of_subject(tx: AsyncConnection, subject_id: str) -> list[Consent]:
     """The consents that this subject answered, newest first."""
     wanted = _select.where(consents.c.subject_id == subject_id).order_by(consents.c.id.desc())
-    return list((await _read(tx, wanted)).values())
+    return list(_consents(tuple(row) for row in await tx.execute(wanted)).values())
 
 
 async def update_one(tx: AsyncConnection, consent: Consent) -> None:
@@ -56,24 +75,13 @@ async def count_uses(tx: AsyncConnection, uses: Mapping[str, int], at: datetime)
 
     The caller holds the locks and has checked the states.
     """
-    if not uses:
-        return
-    once = consents.c.uses == literal(Uses.ONCE.value)
-    statement = (
-        update(consents)
-        .where(consents.c.id == bindparam("consent_id"))
-        .values(
-            use_count=consents.c.use_count + bindparam("more"),
-            ended_at=case((once, bindparam("at", type_=consents.c.ended_at.type)), else_=consents.c.ended_at),
-            ended_as=case((once, literal(ConsentState.CONSUMED.value)), else_=consents.c.ended_as),
-            ended_by=case((once, literal(Party.PARTNER.value)), else_=consents.c.ended_by),
-            end_reason=case((once, literal(EndReason.USED_UP.value)), else_=consents.c.end_reason),
-        )
-    )
-    rows: Sequence[dict[str, Any]] = [{"consent_id": id_, "more": uses[id_], "at": at} for id_ in sorted(uses)]
-    await tx.execute(statement, rows)
+    by_count: dict[int, list[str]] = {}
+    for consent_id, count in uses.items():
+        by_count.setdefault(count, []).append(consent_id)
+    for count, ids in by_count.items():
+        await _count.execute(tx, ids=ids, more=count, at=at)
 
 
-async def _read(tx: AsyncConnection, wanted: Select[Any]) -> dict[str, Consent]:
-    found = (dict(zip(_FIELDS, row, strict=True)) for row in await tx.execute(wanted))
+def _consents(rows: Iterable[Sequence[Any]]) -> dict[str, Consent]:
+    found = (dict(zip(_FIELDS, row, strict=True)) for row in rows)
     return {row["id"]: msgspec.convert(row, Consent) for row in found}

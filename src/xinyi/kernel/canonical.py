@@ -16,7 +16,7 @@ _encoder = msgspec.json.Encoder(order="sorted")
 
 def canonical_json(value: object) -> bytes:
     """The canonical bytes of a value made of builtin types or msgspec Structs."""
-    return _encoder.encode(msgspec.to_builtins(value))
+    return _encoder.encode(value)
 
 
 def digest(value: object) -> str:

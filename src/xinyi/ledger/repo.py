@@ -4,10 +4,10 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from msgspec import Struct
-from sqlalchemy import func, insert, or_, select, text, tuple_, update
+from sqlalchemy import bindparam, func, or_, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ..storage.sql import insert_ignoring
+from ..storage.sql import Prepared, insert_ignoring, insert_rows
 from .model import ERASURE, NewEntry
 from .tables import ledger_checkpoints, ledger_entries, ledger_head, ledger_leaves, ledger_nodes
 from .tree import Growth, Node
@@ -44,6 +44,14 @@ class Signed(Struct, frozen=True):
 _head = select(ledger_head.c.log_id, ledger_head.c.tree_size, ledger_head.c.frontier, ledger_head.c.checkpoint)
 
 
+_lock_head = Prepared(lambda _: _head.with_for_update())
+_move_head = Prepared(
+    lambda _: update(ledger_head).values(
+        tree_size=bindparam("tree_size"), frontier=bindparam("frontier"), checkpoint=bindparam("checkpoint")
+    )
+)
+
+
 async def head(tx: AsyncConnection) -> Head | None:
     row = (await tx.execute(_head)).one_or_none()
     return None if row is None else Head(*row)
@@ -51,8 +59,8 @@ async def head(tx: AsyncConnection) -> Head | None:
 
 async def lock_head(tx: AsyncConnection) -> Head | None:
     """The head, held until the transaction ends. SQLite's write transactions exclude each other already."""
-    row = (await tx.execute(_head.with_for_update())).one_or_none()
-    return None if row is None else Head(*row)
+    rows = await _lock_head.fetch(tx)
+    return Head(*rows[0]) if rows else None
 
 
 async def create_head(tx: AsyncConnection, log_id: str) -> None:
@@ -73,41 +81,21 @@ async def store(
 ) -> None:
     """Stores what a growth of the log added, and moves the head."""
     start = growth.before.size
-    await tx.execute(
-        insert(ledger_leaves),
-        [
-            {
-                "log_id": log_id,
-                "leaf_index": index,
-                "leaf_hash": growth.nodes[0, index],
-                "kind": entry.kind,
-                "entry_id": entry.id,
-            }
-            for index, entry in enumerate(entries, start)
-        ],
+    placed = list(enumerate(entries, start))
+    await insert_rows(
+        tx,
+        ledger_leaves,
+        [(log_id, index, growth.nodes[0, index], entry.kind, entry.id) for index, entry in placed],
     )
-    await tx.execute(
-        insert(ledger_entries),
-        [
-            {"log_id": log_id, "leaf_index": index, "body": entry.body, "erased_by": None}
-            for index, entry in enumerate(entries, start)
-        ],
+    await insert_rows(tx, ledger_entries, [(log_id, index, entry.body, None) for index, entry in placed])
+    await insert_rows(
+        tx,
+        ledger_nodes,
+        [(log_id, level, position, hash_) for (level, position), hash_ in growth.nodes.items() if level],
     )
-    nodes = [
-        {"log_id": log_id, "level": level, "position": position, "hash": hash_}
-        for (level, position), hash_ in growth.nodes.items()
-        if level
-    ]
-    if nodes:
-        await tx.execute(insert(ledger_nodes), nodes)
-    await tx.execute(
-        insert(ledger_checkpoints).values(
-            log_id=log_id, tree_size=growth.after.size, root_hash=growth.after.root(), jws=checkpoint, issued_at=at
-        )
-    )
-    await tx.execute(
-        update(ledger_head).values(tree_size=growth.after.size, frontier=growth.after.to_bytes(), checkpoint=checkpoint)
-    )
+    size, root, frontier = growth.after.size, growth.after.root(), growth.after.to_bytes()
+    await insert_rows(tx, ledger_checkpoints, [(log_id, size, root, checkpoint, at)])
+    await _move_head.execute(tx, tree_size=size, frontier=frontier, checkpoint=checkpoint)
 
 
 async def checkpoint(tx: AsyncConnection, log_id: str, tree_size: int) -> str | None:

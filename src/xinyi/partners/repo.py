@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..kernel.text import Text
+from ..storage.sql import one_of
 from ..web.principal import Scope
 from .model import Client, ClientStatus, Partner, Source, Standing
 from .tables import client_scenarios, clients, partners, sources
@@ -88,7 +89,9 @@ async def load_client(tx: AsyncConnection, client_id: str) -> Client | None:
 
 
 async def load_clients_by_id(tx: AsyncConnection, ids: Collection[str]) -> dict[str, Client]:
-    return {client.id: client for client in await _load_clients(tx, clients.c.id.in_(ids))} if ids else {}
+    return (
+        {client.id: client for client in await _load_clients(tx, one_of(tx.dialect, clients.c.id, ids))} if ids else {}
+    )
 
 
 async def load_clients(tx: AsyncConnection, partner_id: str | None = None) -> list[Client]:

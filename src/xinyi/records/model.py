@@ -9,7 +9,7 @@ from ..catalogue.model import Fault
 from ..subjects.model import IdentifierProblem
 
 
-class Record(Struct, frozen=True, kw_only=True):
+class Record(Struct, frozen=True):
     """One positive fact about a subject, as its source gave it.
 
     ``fields`` are typed as the record type says; a date is its ISO 8601 text. ``valid_until`` is the earliest end that

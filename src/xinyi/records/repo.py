@@ -2,53 +2,55 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import RowMapping, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ..storage.sql import insert_ignoring
+from ..storage.sql import Prepared, insert_ignoring, one_of
 from .model import Record, StoredRecord, Withholding
 from .tables import records, withholdings
+
+_r: Final = records.c
+_current: Final = Prepared(
+    lambda dialect: select(
+        _r.subject_id,
+        _r.record_type,
+        _r.source_id,
+        _r.source_ref,
+        _r.observed_at,
+        _r.valid_until,
+        _r.fields,
+        _r.disputed_at,
+        _r.suppressed_at,
+    ).where(one_of(dialect, _r.subject_id, "subject_ids"), one_of(dialect, _r.record_type, "record_types"))
+)
+_withheld: Final = Prepared(
+    lambda dialect: select(withholdings.c.subject_id, withholdings.c.scenario_id, withholdings.c.record_type).where(
+        one_of(dialect, withholdings.c.subject_id, "subject_ids")
+    )
+)
 
 
 async def load_current(
     tx: AsyncConnection, subject_ids: Collection[str], record_types: Collection[str]
 ) -> dict[str, list[Record]]:
     """The records of these types, by subject. One query, whatever the number."""
-    query = select(
-        records.c.subject_id,
-        records.c.record_type,
-        records.c.source_id,
-        records.c.source_ref,
-        records.c.observed_at,
-        records.c.valid_until,
-        records.c.fields,
-        records.c.disputed_at,
-        records.c.suppressed_at,
-    ).where(records.c.subject_id.in_(subject_ids), records.c.record_type.in_(record_types))
     found: dict[str, list[Record]] = {}
-    for row in await tx.execute(query):
-        found.setdefault(row.subject_id, []).append(
-            Record(
-                record_type=row.record_type,
-                source=row.source_id,
-                source_ref=row.source_ref,
-                observed_at=row.observed_at,
-                valid_until=row.valid_until,
-                fields=row.fields,
-                disputed=row.disputed_at is not None,
-                suppressed=row.suppressed_at is not None,
-            )
+    rows = await _current.fetch(tx, subject_ids=subject_ids, record_types=record_types)
+    for subject_id, type_, source, ref, observed_at, valid_until, fields, disputed_at, suppressed_at in rows:
+        record = Record(
+            type_, source, ref, observed_at, valid_until, fields, disputed_at is not None, suppressed_at is not None
         )
+        found.setdefault(subject_id, []).append(record)
     return found
 
 
 async def load_withholdings(tx: AsyncConnection, subject_ids: Collection[str]) -> dict[str, set[Withholding]]:
     """What these subjects withhold. One query, whatever the number."""
-    query = select(withholdings).where(withholdings.c.subject_id.in_(subject_ids))
     found: dict[str, set[Withholding]] = {}
-    for row in await tx.execute(query):
-        found.setdefault(row.subject_id, set()).add(Withholding(row.scenario_id, row.record_type))
+    for subject_id, scenario_id, record_type in await _withheld.fetch(tx, subject_ids=subject_ids):
+        found.setdefault(subject_id, set()).add(Withholding(scenario_id, record_type))
     return found
 
 

@@ -6,12 +6,14 @@ resource that the first request made; its room gives the stored answer.
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Final
 
 from msgspec import Struct
-from sqlalchemy import Column, PrimaryKeyConstraint, String, Table, insert, select
+from sqlalchemy import Column, PrimaryKeyConstraint, String, Table, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..kernel.errors import Code, XinyiError
+from .sql import Prepared, insert_rows, one_of
 from .types import UtcDateTime, metadata
 
 idempotency_keys = Table(
@@ -23,6 +25,7 @@ idempotency_keys = Table(
     Column("resource", String(64), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     PrimaryKeyConstraint("owner", "key"),
+    sqlite_with_rowid=False,
 )
 
 
@@ -40,27 +43,27 @@ class Use(Struct, frozen=True):
             raise XinyiError(Code.IDEMPOTENCY_KEY_REUSED, source="idempotency-key")
 
 
+_t: Final = idempotency_keys.c
+_find: Final = Prepared(
+    lambda dialect: select(_t.owner, _t.key, _t.digest, _t.resource).where(
+        one_of(dialect, _t.owner, "owners"), one_of(dialect, _t.key, "keys")
+    )
+)
+
+
 async def find(tx: AsyncConnection, uses: Collection[tuple[str, str]]) -> dict[tuple[str, str], Use]:
     """The earlier uses of these (owner, key) pairs, in one query."""
     if not uses:
         return {}
-    table = idempotency_keys.c
-    rows = await tx.execute(
-        select(table.owner, table.key, table.digest, table.resource).where(
-            table.owner.in_({owner for owner, _ in uses}), table.key.in_({key for _, key in uses})
-        )
-    )
-    found = {(row.owner, row.key): Use(row.owner, row.key, row.digest, row.resource) for row in rows}
+    rows = await _find.fetch(tx, owners={owner for owner, _ in uses}, keys={key for _, key in uses})
+    found = {(owner, key): Use(owner, key, digest, resource) for owner, key, digest, resource in rows}
     return {pair: use for pair, use in found.items() if pair in uses}
 
 
 async def store(tx: AsyncConnection, uses: Sequence[Use], at: datetime) -> None:
-    """Stores first uses. Raises SQLAlchemy's ``IntegrityError`` when another transaction was first."""
-    if uses:
-        await tx.execute(
-            insert(idempotency_keys),
-            [
-                {"owner": use.owner, "key": use.key, "digest": use.digest, "resource": use.resource, "created_at": at}
-                for use in uses
-            ],
-        )
+    """Stores first uses. Raises SQLAlchemy's ``DBAPIError`` when another transaction was first.
+
+    In the order of their keys, so that two transactions can't wait for each other.
+    """
+    ordered = sorted(uses, key=lambda use: (use.owner, use.key))
+    await insert_rows(tx, idempotency_keys, [(use.owner, use.key, use.digest, use.resource, at) for use in ordered])

@@ -1,20 +1,205 @@
-"""The few statements that SQLAlchemy spells differently for each database."""
+"""Statements that SQLAlchemy spells differently for each database, and the drivers' own paths for hot ones.
 
-from collections.abc import Sequence
+Core costs several times what the driver costs, for each statement and for each row. Where that counts a statement is
+written in Core, compiled once (:class:`Prepared`), and run by the driver inside the caller's transaction.
+"""
 
-from sqlalchemy import Insert, Table, func, select
+import sqlite3
+from collections.abc import Callable, Collection, Generator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import asyncpg
+import msgspec
+from msgspec import Struct
+from sqlalchemy import (
+    ColumnElement,
+    Dialect,
+    Insert,
+    Select,
+    String,
+    Table,
+    Text,
+    Update,
+    any_,
+    bindparam,
+    func,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+_Processor = Callable[[Any], Any] | None
 
 
 def insert_ignoring(tx: AsyncConnection, table: Table, columns: Sequence[str]) -> Insert:
     """``INSERT … ON CONFLICT (columns) DO NOTHING``: rows that are already there stay as they are."""
-    if tx.dialect.name == "postgresql":
+    if _is_postgresql(tx.dialect):
         return postgresql.insert(table).on_conflict_do_nothing(index_elements=list(columns))
     return sqlite.insert(table).on_conflict_do_nothing(index_elements=list(columns))
 
 
 async def take_turns(tx: AsyncConnection, name: str) -> None:
     """Waits until no other transaction holds ``name``, and holds it until this one ends. SQLite has one writer."""
-    if tx.dialect.name == "postgresql":
+    if _is_postgresql(tx.dialect):
         await tx.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
+
+
+class _JsonList(TypeDecorator[Collection[str]]):
+    """A list of texts as one JSON parameter."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Collection[str] | None, dialect: Dialect) -> str:
+        return msgspec.json.encode(list(value or ())).decode()
+
+
+def one_of(dialect: Dialect, column: ColumnElement[str], values: Collection[str] | str) -> ColumnElement[bool]:
+    """``column`` is one of ``values``; a string names the parameter of a :class:`Prepared` statement.
+
+    The list is one parameter: an array on PostgreSQL, JSON on SQLite. So the statement's text is the same for lists of
+    every length, and it is compiled and prepared once.
+    """
+    type_: TypeEngine[Any] = postgresql.ARRAY(String) if _is_postgresql(dialect) else _JsonList()
+    given = bindparam(values, type_=type_) if isinstance(values, str) else bindparam(None, list(values), type_=type_)
+    if _is_postgresql(dialect):
+        return column == any_(given)
+    return column.in_(select(func.json_each(given).table_valued("value").c.value))
+
+
+class Prepared:
+    """A hot statement: built once for each database, then run by the driver alone.
+
+    ``build`` gives the statement for a dialect; its parameters are ``bindparam``'s with names. Values and rows are
+    converted by the columns' types, as Core does. Raises SQLAlchemy's ``DBAPIError``, as Core does.
+    """
+
+    def __init__(self, build: Callable[[Dialect], Select[Any] | Update | Insert]) -> None:
+        self._build = build
+        self._compiled: dict[str, _Compiled] = {}
+
+    async def fetch(self, tx: AsyncConnection, **values: Any) -> list[tuple[Any, ...]]:
+        """The rows, as tuples of the selected columns."""
+        compiled = self._for(tx.dialect)
+        connection = await _driver(tx)
+        with _errors(compiled.text):
+            if _is_postgresql(tx.dialect):
+                rows: Any = await connection.fetch(compiled.text, *compiled.arguments(values))
+            else:
+                rows = await connection.execute_fetchall(compiled.text, compiled.arguments(values))
+        return _converted(rows, compiled.results)
+
+    async def execute(self, tx: AsyncConnection, **values: Any) -> None:
+        """Runs a statement that gives no rows."""
+        compiled = self._for(tx.dialect)
+        connection = await _driver(tx)
+        with _errors(compiled.text):
+            if _is_postgresql(tx.dialect):
+                await connection.execute(compiled.text, *compiled.arguments(values))
+            else:
+                await connection.execute_fetchall(compiled.text, compiled.arguments(values))
+
+    def _for(self, dialect: Dialect) -> "_Compiled":
+        found = self._compiled.get(dialect.name)
+        if found is None:
+            found = self._compiled[dialect.name] = _compile(self._build(dialect), dialect)
+        return found
+
+
+async def insert_rows(tx: AsyncConnection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+    """Inserts whole rows, the values in the order of the table's columns, through the driver's own path for many.
+
+    Raises SQLAlchemy's ``DBAPIError``, as Core does.
+    """
+    if not rows:
+        return
+    names, text, processors = _layout(table, tx.dialect)
+    values = _converted(rows, processors)
+    connection = await _driver(tx)
+    with _errors(text):
+        if _is_postgresql(tx.dialect):
+            await connection.copy_records_to_table(table.name, records=values, columns=names)
+        else:
+            await connection.executemany(text, values)
+
+
+class _Compiled(Struct, frozen=True):
+    """A statement in the driver's words: its parameters by position, with what converts each, and the results'."""
+
+    text: str
+    names: tuple[str, ...]
+    constants: dict[str, Any]
+    processors: tuple[_Processor, ...]
+    results: tuple[_Processor, ...]
+
+    def arguments(self, values: dict[str, Any]) -> list[Any]:
+        given = [values[name] if name in values else self.constants[name] for name in self.names]
+        return [
+            value if convert is None else convert(value) for value, convert in zip(given, self.processors, strict=True)
+        ]
+
+
+def _compile(statement: Select[Any] | Update | Insert, dialect: Dialect) -> _Compiled:
+    compiled = statement.compile(dialect=dialect)
+    assert isinstance(compiled, SQLCompiler)
+    names = tuple(compiled.positiontup or ())
+    columns = statement.selected_columns if isinstance(statement, Select) else ()
+    return _Compiled(
+        str(compiled),
+        names,
+        {name: bind.value for name, bind in compiled.binds.items() if not bind.required},
+        tuple(_of(compiled.binds[name].type, dialect).bind_processor(dialect) for name in names),
+        tuple(_of(column.type, dialect).result_processor(dialect, None) for column in columns),
+    )
+
+
+@cache
+def _layout(table: Table, dialect: Dialect) -> tuple[list[str], str, tuple[_Processor, ...]]:
+    columns = list(table.columns)
+    text = f"INSERT INTO {table.name} VALUES ({', '.join('?' * len(columns))})"  # noqa: S608 (our own names)
+    processors = tuple(_of(column.type, dialect).bind_processor(dialect) for column in columns)
+    return [column.name for column in columns], text, processors
+
+
+def _of(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
+    """The type as this database has it."""
+    return type_.dialect_impl(dialect)
+
+
+def _converted(rows: Sequence[Sequence[Any]], processors: Sequence[_Processor]) -> list[tuple[Any, ...]]:
+    """The rows with the values converted that need it, column by column."""
+    if not rows or not any(processors):
+        return [tuple(row) for row in rows]
+    columns = [
+        column if convert is None else [convert(value) for value in column]
+        for column, convert in zip(zip(*rows, strict=True), processors, strict=True)
+    ]
+    return list(zip(*columns, strict=True))
+
+
+async def _driver(tx: AsyncConnection) -> Any:
+    """The driver's connection, inside the transaction of ``tx``."""
+    connection: Any = (await tx.get_raw_connection()).driver_connection
+    if _is_postgresql(tx.dialect) and not connection.is_in_transaction():
+        await tx.exec_driver_sql("SELECT 1")  # SQLAlchemy begins with its own first statement
+    return connection
+
+
+@contextmanager
+def _errors(text: str) -> Generator[None]:
+    """The driver's errors as SQLAlchemy's, without the values."""
+    try:
+        yield
+    except (sqlite3.OperationalError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError) as error:
+        raise OperationalError(text, None, error, hide_parameters=True) from error
+    except (sqlite3.Error, asyncpg.PostgresError) as error:
+        raise DBAPIError(text, None, error, hide_parameters=True) from error
+
+
+def _is_postgresql(dialect: Dialect) -> bool:
+    return dialect.name == "postgresql"

@@ -8,11 +8,11 @@ import msgspec
 import pytest
 from joserfc import jws
 from joserfc.jwk import ECKey, KeySet
-from sqlalchemy import event
 
 from tests.support.clock import ManualClock
 from tests.support.keys import fresh_keys
 from tests.support.ledger import Log, entry
+from tests.support.statements import statements_of
 from xinyi.kernel.canonical import unb64url
 from xinyi.kernel.errors import Code, XinyiError
 from xinyi.kernel.ids import is_id
@@ -60,18 +60,12 @@ async def test_a_receipt_proves_its_entry_with_the_published_keys_alone(log: Log
 
 async def test_a_batch_costs_one_checkpoint_and_the_same_few_statements_whatever_its_length(log: Log) -> None:
     await log.append(3)
-    statements: list[tuple[str, bool]] = []
-
-    def count(_c: object, _cursor: object, statement: str, _p: object, _context: object, many: bool) -> None:
-        statements.append((statement.split()[0], many))
-
-    event.listen(log.database._engine.sync_engine, "before_cursor_execute", count)
-    await log.append(2)
-    few = [verb for verb, _ in statements]
-    statements.clear()
-    receipts = await log.append(500)
-    begun = ["BEGIN"] if log.database.is_sqlite else []  # elsewhere the driver says it
-    assert [verb for verb, _ in statements] == few == [*begun, "SELECT", *["INSERT"] * 4, "UPDATE"]
+    with statements_of(log.database) as few:
+        await log.append(2)
+    with statements_of(log.database) as many:
+        receipts = await log.append(500)
+    begun = ["BEGIN"] if log.database.is_sqlite else ["SELECT"]  # elsewhere SQLAlchemy begins with its first statement
+    assert many == few == [*begun, "SELECT", *["INSERT"] * 4, "UPDATE"]
     assert len({receipt.split("~")[2] for receipt in receipts}) == 1
     assert await log.rows("SELECT tree_size FROM ledger_checkpoints ORDER BY tree_size") == [(3,), (5,), (505,)]
 

@@ -1,8 +1,8 @@
 """Checks load records as each scenario may see them; subjects dispute, keep off the record and withhold."""
 
 import pytest
-from sqlalchemy import event
 
+from tests.support.statements import statements_of
 from tests.unit.records.conftest import COMPANY, OTHER, Desk, row
 from xinyi.kernel.errors import Code, XinyiError
 from xinyi.records.model import Withholding
@@ -37,11 +37,11 @@ async def test_each_subject_and_scenario_gets_its_records(desk: Desk, company: s
 
 
 async def test_any_number_is_loaded_in_two_queries(desk: Desk, company: str) -> None:
-    statements: list[str] = []
     async with desk.database.read() as tx:
-        event.listen(tx.sync_connection, "before_cursor_execute", lambda *args: statements.append(args[2]))
-        await desk.records.load(tx, [(f"sub_{n}", f"s{n % 3}") for n in range(200)] + [(company, "s")], ["HONOUR"])
-    assert len(statements) == 2
+        await desk.records.load(tx, [], [])  # the transaction has begun
+        with statements_of(desk.database) as statements:
+            await desk.records.load(tx, [(f"sub_{n}", f"s{n % 3}") for n in range(200)] + [(company, "s")], ["HONOUR"])
+    assert statements == ["SELECT", "SELECT"]
 
 
 async def test_what_is_withheld_from_one_scenario_counts_in_others(desk: Desk, company: str) -> None:

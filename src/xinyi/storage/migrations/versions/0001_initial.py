@@ -50,7 +50,6 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_checks")),
     )
-    op.create_index("ix_checks_consent_id", "checks", ["consent_id"], unique=False)
     op.create_index("ix_checks_partner_id_id", "checks", ["partner_id", "id"], unique=False)
     op.create_index("ix_checks_subject_id_id", "checks", ["subject_id", "id"], unique=False)
 
@@ -94,6 +93,7 @@ def upgrade() -> None:
         sa.Column("resource", sa.String(length=64), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("owner", "key", name=op.f("pk_idempotency_keys")),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "ledger_checkpoints",
