@@ -101,17 +101,21 @@ class Engine:
                 batch.append((ask, future))
         return batch
 
-    async def _answer(self, batch: Sequence[tuple[Ask, asyncio.Future[Result]]]) -> None:
-        """Answers a batch; one that the database refuses for its data is taken apart, so that an item fails alone."""
+    async def _answer(self, batch: Sequence[tuple[Ask, asyncio.Future[Result]]], *, again: bool = False) -> None:
+        """Answers a batch; one that the database refuses is taken apart, so that an item fails alone.
+
+        Each item is tried once more by itself: it may have lost a race for its idempotency key, and finds the winner's
+        answer then.
+        """
         try:
             results = await self._checks.run([ask for ask, _ in batch])
         except DBAPIError as error:
-            if len(batch) == 1:
+            if again:
                 log_unforeseen(error)
                 _fail(batch, XinyiError(Code.UNAVAILABLE, "the check couldn't be stored", retry_after=1))
                 return
             for item in batch:
-                await self._answer([item])
+                await self._answer([item], again=True)
         except XinyiError as error:
             _fail(batch, error)
         except Exception as error:  # noqa: BLE001 (the engine outlives a bug in one batch, and its callers are told)

@@ -113,7 +113,12 @@ class CheckController(Controller):
 
 
 async def _stored(check_id: str, principal: Principal, checks: CheckService) -> Result:
-    return await checks.get(partner_id=principal.partner, bound_consent_id=principal.consent_id, check_id=check_id)
+    return await checks.get(
+        client_id=principal.client_id,
+        partner_id=principal.partner,
+        bound_consent_id=principal.consent_id,
+        check_id=check_id,
+    )
 
 
 def _answered(result: Result) -> Answered:

@@ -29,10 +29,22 @@ class CheckRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """One question: is this scenario's rule met, under this consent?"""
 
     scenario: Annotated[
-        str, Meta(min_length=1, max_length=64, description="The scenario's id.", examples=["bike-deposit"])
+        str,
+        Meta(
+            pattern="^[a-z][a-z0-9]*(-[a-z0-9]+)*$",
+            max_length=60,
+            description="The scenario's id.",
+            examples=["bike-deposit"],
+        ),
     ]
     consent_id: Annotated[
-        str, Meta(min_length=1, max_length=64, description="The consent.", examples=["cns_01kb0x4m9v5w8q2r7s3t6y1zab"])
+        str,
+        Meta(
+            pattern="^[a-z0-9_]+$",
+            max_length=64,
+            description="The consent.",
+            examples=["cns_01kb0x4m9v5w8q2r7s3t6y1zab"],
+        ),
     ]
     reference: Reference
 

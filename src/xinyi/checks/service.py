@@ -5,7 +5,8 @@ An online call is a list of one or more that wait at the same moment; a batch is
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -94,34 +95,36 @@ class CheckService:
 
         The ledger's head stays locked until ``tx`` ends. Nothing may be shown before ``tx`` has committed.
         """
+        clients = await self._partners.clients_by_id(tx, {ask.client_id for ask in asks})
         results: dict[int, Result] = {}
-        todo = await self._replay(tx, asks, results)
+        todo, twins = await self._replay(tx, asks, clients, results)
         consents = await consents_repo.lock(tx, sorted({ask.request.consent_id for ask in todo.values()}))
-        clients = await self._partners.clients_by_id(tx, {ask.client_id for ask in todo.values()})
         # Read under the locks: a withdrawal that has returned lies before this moment.
         at = self._clock.now()
         drafts = await self._draft(tx, todo, consents, clients, at, results)
         await self._commit(tx, drafts, at, results)
-        first = {(ask.partner_id, ask.idempotency_key): results[index] for index, ask in todo.items()}
-        return [
-            results[index] if index in results else first[ask.partner_id, ask.idempotency_key]
-            for index, ask in enumerate(asks)
-        ]
+        if twins:
+            results.update(zip(twins, await self.run_within(tx, [asks[index] for index in twins]), strict=True))
+        return [results[index] for index in range(len(asks))]
 
-    async def get(self, *, partner_id: str, bound_consent_id: str | None, check_id: str) -> Result:
-        """An earlier result of this partner, as it was given.
+    async def get(self, *, client_id: str, partner_id: str, bound_consent_id: str | None, check_id: str) -> Result:
+        """An earlier result of this partner, as it was given, for a client that may use the scenario.
 
-        ``Refused(NOT_FOUND)`` for what doesn't exist and for what is another's; ``Refused(CONSENT_WITHDRAWN)`` once the
-        subject has withdrawn.
+        ``Refused(NOT_FOUND)`` for what doesn't exist and for what is another's; otherwise as :meth:`again`.
         """
         async with self._database.read() as tx:
             row = (await repo.find(tx, [check_id])).get(check_id)
             if row is None or row.partner_id != partner_id or bound_consent_id not in {None, row.consent_id}:
                 return Refused(Code.NOT_FOUND)
-            return (await self._stored(tx, [row]))[row.id]
+            clients = await self._partners.clients_by_id(tx, [client_id])
+            return _barred(row, clients.get(client_id)) or (await self._stored(tx, [row]))[row.id]
 
     async def again(self, tx: AsyncConnection, check_ids: Collection[str]) -> dict[str, Result]:
-        """Earlier results as :meth:`get` gives them, by check id; whose they are, the caller knows."""
+        """Earlier results as they were given, by check id; whose they are, the caller knows.
+
+        An answer isn't given again while the subject pauses the consent, once they have withdrawn it, and when the
+        time is over for which the partner may keep it.
+        """
         rows = await repo.find(tx, check_ids)
         return await self._stored(tx, rows.values()) if rows else {}
 
@@ -130,37 +133,49 @@ class CheckService:
         return msgspec.json.decode(answered.body, type=ReceiptBody)
 
     async def _stored(self, tx: AsyncConnection, rows: Collection[CheckRow]) -> dict[str, Result]:
-        """What these checks gave, unless their consent has been withdrawn since."""
         consents = await consents_repo.load(tx, {row.consent_id for row in rows})
         at = self._clock.now()
-        return {
-            row.id: _again(row, withdrawn=state(consents[row.consent_id], at) is ConsentState.WITHDRAWN) for row in rows
-        }
+        return {row.id: self._stored_one(row, consents[row.consent_id], at) for row in rows}
 
-    async def _replay(self, tx: AsyncConnection, asks: Sequence[Ask], results: dict[int, Result]) -> dict[int, Ask]:
-        """Settles the asks whose idempotency key was used before; returns the others, each key once."""
+    def _stored_one(self, row: CheckRow, consent: Consent, at: datetime) -> Result:
+        if row.refusal is None:
+            if (code := _NOT_AGAIN.get(state(consent, at))) is not None:
+                return Refused(code, row.id)
+            scenario = self._scenarios.find(row.scenario_id, row.scenario_version)
+            if scenario is None or at >= row.created_at + timedelta(days=scenario.retention_days):
+                return Refused(Code.CONSENT_EXPIRED, row.id)
+        return _result(row)
+
+    async def _replay(
+        self, tx: AsyncConnection, asks: Sequence[Ask], clients: Mapping[str, Client], results: dict[int, Result]
+    ) -> tuple[dict[int, Ask], list[int]]:
+        """Settles the asks whose idempotency key was used before.
+
+        Gives the others, by index; and the indexes of those that use a key of one among these: they come after it, and
+        find what it left.
+        """
         keyed = {(ask.partner_id, ask.idempotency_key) for ask in asks if ask.idempotency_key is not None}
         earlier = await idempotency.find(tx, keyed)
         rows = await repo.find(tx, {use.resource for use in earlier.values()})
         stored = await self._stored(tx, rows.values()) if rows else {}
+        fresh = keyed - earlier.keys()
         todo: dict[int, Ask] = {}
-        digests: dict[tuple[str, str], str] = {}
+        twins: list[int] = []
         for index, ask in enumerate(asks):
-            if ask.idempotency_key is None:
-                todo[index] = ask
-                continue
             pair = (ask.partner_id, ask.idempotency_key)
-            if (use := earlier.get(pair)) is not None:
-                same = use.digest == ask.digest
-                results[index] = (
-                    stored[use.resource] if same else Refused(Code.IDEMPOTENCY_KEY_REUSED, source="idempotency-key")
-                )
-            elif pair not in digests:
-                digests[pair] = ask.digest
+            if ask.idempotency_key is None or pair in fresh:
+                fresh.discard((ask.partner_id, ask.idempotency_key or ""))
                 todo[index] = ask
-            elif digests[pair] != ask.digest:
+            elif (use := earlier.get((ask.partner_id, ask.idempotency_key))) is None:
+                twins.append(index)
+            elif use.digest != ask.digest:
                 results[index] = Refused(Code.IDEMPOTENCY_KEY_REUSED, source="idempotency-key")
-        return todo
+            elif ask.bound_consent_id not in {None, rows[use.resource].consent_id}:
+                results[index] = Refused(Code.NOT_FOUND, source="/consent_id")
+            else:
+                row = rows[use.resource]
+                results[index] = _barred(row, clients.get(ask.client_id)) or stored[row.id]
+        return todo, twins
 
     async def _draft(
         self,
@@ -206,10 +221,9 @@ class CheckService:
         self, ask: Ask, consent: Consent, client: Client | None, scenario: Scenario | None, at: datetime
     ) -> Code | None:
         """Why this ask gets no answer; ``None`` when it gets one."""
-        if client is None or not client.active:
-            return Code.NOT_ENTITLED
-        if not client.owner.active:
-            return Code.PARTNER_SUSPENDED
+        if (code := _standing(client)) is not None:
+            return code
+        assert client is not None
         if (code := refusal(consent, ask.request.scenario, at)) is not None:
             return code
         if consent.scenario_id not in client.scenarios:
@@ -272,7 +286,7 @@ class CheckService:
         rows = [_row(draft, receipt, at) for draft, receipt in zip(drafts, receipts, strict=True)]
         await repo.add(tx, rows)
         for draft, row in zip(drafts, rows, strict=True):
-            results[draft.index] = _again(row, withdrawn=False)
+            results[draft.index] = _result(row)
 
 
 def _may_name(ask: Ask, consent: Consent) -> bool:
@@ -298,11 +312,33 @@ def _row(draft: _Draft, receipt: str, at: datetime) -> CheckRow:
     )
 
 
-def _again(row: CheckRow, *, withdrawn: bool) -> Result:
-    """What this check gives whenever it is asked for."""
+_NOT_AGAIN: Final = {
+    ConsentState.WITHDRAWN: Code.CONSENT_WITHDRAWN,
+    ConsentState.PAUSED: Code.CONSENT_PAUSED,
+}
+"""The states of a consent in which its answers aren't given again. Receipts that the partner holds stay valid."""
+
+
+def _standing(client: Client | None) -> Code | None:
+    """Why this client may do nothing; ``None`` when it may act."""
+    if client is None or not client.active:
+        return Code.NOT_ENTITLED
+    return None if client.owner.active else Code.PARTNER_SUSPENDED
+
+
+def _barred(row: CheckRow, client: Client | None) -> Refused | None:
+    """Why this client isn't given this check's answer; ``None`` when it is."""
+    if row.refusal is not None:
+        return None
+    if (code := _standing(client)) is not None:
+        return Refused(code, row.id)
+    assert client is not None
+    return None if row.scenario_id in client.scenarios else Refused(Code.NOT_ENTITLED, row.id)
+
+
+def _result(row: CheckRow) -> Result:
+    """What this check gave."""
     if row.refusal is not None:
         return Refused(Code(row.refusal), row.id)
-    if withdrawn:
-        return Refused(Code.CONSENT_WITHDRAWN, row.id)
     assert row.body is not None
     return Answered(row.id, row.body.encode())

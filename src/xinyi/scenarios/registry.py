@@ -74,9 +74,13 @@ class Registry:
         except KeyError:
             raise XinyiError(Code.NOT_FOUND, "there is no such version of a scenario") from None
 
+    def find(self, scenario_id: str, version: int | None) -> Scenario | None:
+        """This very version, if its file is there."""
+        return None if version is None else self._versions.get(scenario_id, {}).get(version)
+
     def consented(self, scenario_id: str, version: int, digest: str) -> Scenario | None:
         """The version that a consent was given to; ``None`` when it is gone, or was edited in place since."""
-        found = self._versions.get(scenario_id, {}).get(version)
+        found = self.find(scenario_id, version)
         return found if found is not None and found.digest == digest else None
 
     def cases(self, scenario: Scenario) -> tuple[Case, ...]:

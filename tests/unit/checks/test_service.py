@@ -343,7 +343,11 @@ async def test_after_a_withdrawal_answers_are_not_given_again_in_any_way(world: 
     assert isinstance(answered, Answered)
     assert bike.partner_id is not None
     read = partial(
-        world.services.checks.get, partner_id=bike.partner_id, bound_consent_id=None, check_id=answered.check_id
+        world.services.checks.get,
+        client_id=bike.id,
+        partner_id=bike.partner_id,
+        bound_consent_id=None,
+        check_id=answered.check_id,
     )
     assert await read() == answered
 
@@ -358,9 +362,78 @@ async def test_a_consumed_or_expired_consent_does_not_block_its_own_answers(worl
     landlord, person = await world.client("home-rental-deposit"), await world.subject(PERSON)
     consent = await world.consent(landlord, "home-rental-deposit", person)
     answered = await world.check(ask(landlord, consent, key="k1"))
-    world.clock.advance(timedelta(days=400))
+    world.clock.advance(timedelta(days=8))
 
     assert await world.check(ask(landlord, consent, key="k1")) == answered
+
+
+async def test_answers_are_given_again_only_as_long_as_the_partner_may_keep_them(world: World) -> None:
+    landlord, person = await world.client("home-rental-deposit"), await world.subject(PERSON)
+    consent = await world.consent(landlord, "home-rental-deposit", person)
+    answered = await world.check(ask(landlord, consent, key="k1"))
+    assert isinstance(answered, Answered)
+    world.clock.advance(timedelta(days=world.services.scenarios.get("home-rental-deposit").retention_days))
+
+    assert await world.check(ask(landlord, consent, key="k1")) == Refused(Code.CONSENT_EXPIRED, answered.check_id)
+
+
+async def test_while_the_subject_pauses_answers_are_not_given_again(world: World) -> None:
+    bike, person = await world.client("bike-deposit"), await world.subject(PERSON)
+    consent = await world.consent(bike, "bike-deposit", person)
+    answered = await world.check(ask(bike, consent, key="k1"))
+    assert isinstance(answered, Answered)
+    await world.services.consents.pause(consent.id, person.id)
+    assert await world.check(ask(bike, consent, key="k1")) == Refused(Code.CONSENT_PAUSED, answered.check_id)
+
+    await world.services.consents.resume(consent.id, person.id)
+
+    assert await world.check(ask(bike, consent, key="k1")) == answered
+
+
+@pytest.mark.parametrize("together", [False, True])
+async def test_a_replay_is_only_for_whom_the_check_would_be(world: World, together: bool) -> None:
+    s = world.services
+    bike, person = await world.client("bike-deposit"), await world.subject(PERSON)
+    consent = await world.consent(bike, "bike-deposit", person)
+    assert bike.partner_id is not None
+    async with s.database.transaction() as tx:
+        poor = await s.partners.add_client(tx, bike.partner_id, "poor", bike.jwks, scenarios={"library-lending": None})
+    first = ask(bike, consent, key="k1")
+    others = [
+        ask(bike, consent, key="k1", bound="cns_of_another_token"),
+        msgspec.structs.replace(first, client_id=poor.id),
+    ]
+
+    if together:
+        answered, *results = await s.checks.run([first, *others])
+    else:
+        (answered,), results = await s.checks.run([first]), await s.checks.run(others)
+
+    assert isinstance(answered, Answered)
+    assert results == [Refused(Code.NOT_FOUND, source="/consent_id"), Refused(Code.NOT_ENTITLED, answered.check_id)]
+
+
+@pytest.mark.parametrize("end", ["disable the client", "suspend the partner"])
+async def test_who_may_not_act_is_given_nothing_again(world: World, end: str) -> None:
+    s = world.services
+    bike, person = await world.client("bike-deposit"), await world.subject(PERSON)
+    consent = await world.consent(bike, "bike-deposit", person)
+    answered = await world.check(ask(bike, consent, key="k1"))
+    assert isinstance(answered, Answered)
+    assert bike.partner_id is not None
+    async with s.database.transaction() as tx:
+        if end == "disable the client":
+            await s.partners.disable_client(tx, bike.id)
+        else:
+            await s.partners.suspend_partner(tx, bike.partner_id)
+
+    replayed = await world.check(ask(bike, consent, key="k1"))
+    read = await s.checks.get(
+        client_id=bike.id, partner_id=bike.partner_id, bound_consent_id=None, check_id=answered.check_id
+    )
+
+    code = Code.NOT_ENTITLED if end == "disable the client" else Code.PARTNER_SUSPENDED
+    assert replayed == read == Refused(code, answered.check_id)
 
 
 async def test_partners_cannot_read_each_others_checks(world: World) -> None:
@@ -372,10 +445,10 @@ async def test_partners_cannot_read_each_others_checks(world: World) -> None:
     assert bike.partner_id is not None
 
     foreign = await world.services.checks.get(
-        partner_id=other.partner_id, bound_consent_id=None, check_id=answered.check_id
+        client_id=other.id, partner_id=other.partner_id, bound_consent_id=None, check_id=answered.check_id
     )
     unbound = await world.services.checks.get(
-        partner_id=bike.partner_id, bound_consent_id="cns_other", check_id=answered.check_id
+        client_id=bike.id, partner_id=bike.partner_id, bound_consent_id="cns_other", check_id=answered.check_id
     )
 
     assert foreign == unbound == Refused(Code.NOT_FOUND)
