@@ -17,6 +17,7 @@ from xinyi.checks.model import Answered, Ask, Refused, Result
 from xinyi.consents.model import Consent, Party
 from xinyi.kernel.errors import Code, XinyiError
 from xinyi.partners.model import Client
+from xinyi.wiring import Services
 
 
 @pytest.fixture
@@ -261,3 +262,17 @@ async def test_the_worker_does_what_others_left_behind(
 
     assert len(await results(world.services, batch)) == 3
     assert await tally(world.services) == (3, 3, 3)
+
+
+async def test_several_workers_share_the_batches_and_do_each_item_once(
+    world: World, bike: Client, consent: Consent
+) -> None:
+    for n in range(3):
+        await submit(world.services, bike, [question(consent)] * (TURN + n), key=f"key-{n}")
+    other = Services.build(world.services.settings, world.clock)
+    async with other.opened():
+        turns = await asyncio.gather(finish(world.services.batches), finish(other.batches))
+        await finish(world.services.batches)  # each may have left what the other was at
+
+    assert sum(turns) >= 5
+    assert await tally(world.services) == (3 * TURN + 3,) * 3
