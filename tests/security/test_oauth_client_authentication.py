@@ -4,7 +4,7 @@ Where a module of the OpenID Foundation's FAPI 2.0 plan covers the same ground, 
 """
 
 import hmac
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import httpx
 import msgspec
 import pytest
 from anyio import create_task_group
+from joserfc import jws
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from tests.support.oauth import (
@@ -21,11 +22,13 @@ from tests.support.oauth import (
     Platform,
     running_platform,
     signed,
+    signed_bytes,
     unsigned,
     without_numbers,
 )
 from tests.support.pairs import Pair
 from xinyi.kernel.canonical import b64url
+from xinyi.partners.keys import public_key
 
 pytestmark = pytest.mark.anyio
 
@@ -194,6 +197,28 @@ async def test_unknown_disabled_and_wrongly_signed_are_the_same_bytes(platform: 
     assert "unknown" in description(answers[0])
 
 
+async def test_an_unknown_client_costs_as_much_as_a_wrong_signature(
+    bank: PartnerProgram, monkeypatch: pytest.MonkeyPatch
+):
+    work: list[str] = []
+
+    def counted(what: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **more: Any) -> Any:
+            work.append(what)
+            return function(*args, **more)
+
+        return call
+
+    monkeypatch.setattr("xinyi.oauth.client_auth.public_key", counted("a key is made", public_key))
+    monkeypatch.setattr(jws, "validate_compact", counted("a signature is checked", jws.validate_compact))
+    stranger = ECKey.generate_key("P-256")
+    for client_id in (bank.id, "cli_nobody"):
+        work.clear()
+        assertion = bank.assertion(key=stranger, iss=client_id, sub=client_id)
+        assert "unknown" in description(await bank.credentials(assertion=assertion))
+        assert work == ["a key is made", "a signature is checked"]
+
+
 async def test_a_key_may_be_found_without_its_name(bank: PartnerProgram):
     assert (await bank.credentials(assertion=bank.assertion(header={"kid": ABSENT}))).status_code == 200
 
@@ -247,6 +272,12 @@ async def test_a_suspended_partner_is_told_so_once_it_has_proven_itself(platform
     for response in (await bank.credentials(), await bank.par(SCENARIO)):
         assert (response.status_code, response.json()["error"]) == (400, "unauthorized_client")
     assert "unknown" in description(await bank.credentials(assertion=bank.assertion(key=ECKey.generate_key("P-256"))))
+
+
+async def test_header_members_that_stand_twice_are_refused(bank: PartnerProgram):
+    header = b'{"alg":"ES256","kid":"k2","kid":"k1"}'
+    assertion = signed_bytes(header, msgspec.json.encode(bank.claims()), bank.key)
+    assert "can't be parsed" in description(await bank.credentials(assertion=assertion))
 
 
 async def test_claims_that_stand_twice_are_refused(bank: PartnerProgram):

@@ -10,8 +10,18 @@ import pytest
 from anyio import create_task_group
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
-from tests.support.oauth import ABSENT, ISSUER, VERIFIER, PartnerProgram, Platform, running_platform, unsigned
+from tests.support.oauth import (
+    ABSENT,
+    ISSUER,
+    VERIFIER,
+    PartnerProgram,
+    Platform,
+    running_platform,
+    signed_bytes,
+    unsigned,
+)
 from tests.support.pairs import Pair
+from xinyi.kernel.canonical import unb64url
 
 pytestmark = pytest.mark.anyio
 
@@ -63,6 +73,7 @@ NEGATIVE: dict[str, tuple[dict[str, Any], str]] = {
     "htu another path": ({"htu": f"{ISSUER}/oauth2/other"}, "htu must be"),
     "htu another host": ({"htu": "https://evil.example/oauth2/token"}, "htu must be"),
     "htu no URI": ({"htu": "http://[::1"}, "htu"),
+    "htu with a user": ({"htu": "http://evil@127.0.0.1:8000/oauth2/token"}, "htu has a user"),
     "no iat": ({"iat": ABSENT}, "iat is missing"),
     "iat a text": ({"iat": "now"}, "iat must be"),
     "iat null": ({"iat": None}, "iat is missing"),
@@ -80,6 +91,28 @@ async def test_dpop_negative_tests(bank: PartnerProgram, case: str):
     if "key" not in change:
         proof = bank.proof("GET", PATH, token=token, **change)
         assert expected in told(await bank.call("GET", PATH, token, proof=proof))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        pytest.param(b'"x":"', b'"x":"\\ud800', id="half a surrogate pair in the key"),
+        pytest.param(b'"crv":', b'"\\ud800":1,"crv":', id="half a surrogate pair in a name"),
+        pytest.param(b'"alg":', b'"alg":"none","alg":', id="alg twice"),
+        pytest.param(b'"kty":', b'"kty":"RSA","kty":', id="kty twice"),
+        pytest.param(b'"typ":', b'"a":' + b"[" * 40 + b"]" * 40 + b',"typ":', id="deep"),
+    ],
+)
+async def test_a_header_is_read_as_strictly_as_a_body(bank: PartnerProgram, old: bytes, new: bytes):
+    def bent(proof: str) -> str:
+        header, claims, _ = map(unb64url, proof.split("."))
+        assert old in header
+        return signed_bytes(header.replace(old, new, 1), claims, bank.dpop_key)
+
+    assert "can't be parsed" in told(await bank.credentials(proof=bent(bank.proof("POST", "/oauth2/token"))))
+    token = await bank.token()
+    response = await bank.call("GET", PATH, token, proof=bent(bank.proof("GET", PATH, token=token)))
+    assert "can't be parsed" in told(response)
 
 
 @pytest.mark.parametrize(

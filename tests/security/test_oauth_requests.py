@@ -215,6 +215,7 @@ async def test_incorrect_pkce_code_verifier_rejected(platform: Platform, bank: P
 async def test_ensure_pkce_code_verifier_required(platform: Platform, bank: PartnerProgram):
     code = await code_for(platform, bank)
     assert error(await bank.redeem(code, code_verifier=ABSENT)) == "invalid_request"
+    assert error(await bank.redeem(code)) == "invalid_grant"
 
 
 async def test_ensure_authorization_code_is_bound_to_client(platform: Platform, bank: PartnerProgram):

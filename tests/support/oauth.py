@@ -43,8 +43,13 @@ ABSENT = Absent()
 def signed(header: Mapping[str, Any], claims: Mapping[str, Any] | bytes, key: AnyKey) -> str:
     """A compact JWS with exactly these members, whatever they are; those that are ``ABSENT`` are left out."""
     payload = claims if isinstance(claims, bytes) else msgspec.json.encode(_kept(claims))
-    content = f"{b64url(msgspec.json.encode(_kept(header)))}.{b64url(payload)}"
-    return f"{content}.{b64url(JWSRegistry.algorithms[header['alg']].sign(content.encode(), key))}"
+    return signed_bytes(msgspec.json.encode(_kept(header)), payload, key, header["alg"])
+
+
+def signed_bytes(header: bytes, payload: bytes, key: AnyKey, alg: str = "ES256") -> str:
+    """A compact JWS of these very bytes."""
+    content = f"{b64url(header)}.{b64url(payload)}"
+    return f"{content}.{b64url(JWSRegistry.algorithms[alg].sign(content.encode(), key))}"
 
 
 def unsigned(claims: Mapping[str, Any], **header: Any) -> str:
@@ -243,13 +248,16 @@ class Subject:
     async def sign_in(self, page: httpx.Response, persona: str) -> httpx.Response:
         """Chooses a persona on the sign-in page, and goes on to where that leads."""
         form = forms(page)[0]
-        response = await self.submit(form, persona=persona)
-        assert response.status_code == 303, response.text
-        return await self.http.get(response.headers["location"])
+        return await self.follow(await self.submit(form, persona=persona))
 
     async def decide(self, page: httpx.Response, decision: str) -> httpx.Response:
         """Agrees to or refuses what the consent page asks."""
         return await self.submit(forms(page)[-1], decision=decision)
+
+    async def follow(self, response: httpx.Response) -> httpx.Response:
+        """Goes where a form led, within the platform."""
+        assert response.status_code == 303, response.text
+        return await self.http.get(response.headers["location"])
 
     async def submit(self, form: Form, **fields: Any) -> httpx.Response:
         """Posts a form as a page gave it, with changes."""

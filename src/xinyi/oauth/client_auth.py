@@ -2,7 +2,7 @@
 
 import hashlib
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 from joserfc.jwk import ECKey, OKPKey, RSAKey
@@ -15,7 +15,7 @@ from ..partners.service import PartnerService
 from ..storage.database import Database
 from ..storage.once import Forgotten, Uses
 from .errors import ErrorCode, OAuthError
-from .jose import KEY_TYPES, JwtProblem, PublicKey, UnverifiedJwt, check_times, read_jwt
+from .jose import KEY_TYPES, JwtProblem, UnverifiedJwt, check_times, read_jwt
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 LONGEST: Final = 300.0
@@ -24,11 +24,12 @@ EARLY: Final = 10.0
 """How far ahead ``iat`` and ``nbf`` may be, in seconds."""
 
 _TYPES: Final = frozenset({"jwt", "client-authentication+jwt"})
-_DUMMIES: Final[dict[str, PublicKey]] = {
-    "EC": ECKey.generate_key("P-256", private=False),
-    "OKP": OKPKey.generate_key("Ed25519", private=False),
-    "RSA": RSAKey.import_key(RSAPublicNumbers(65537, (1 << 2047) | 1).public_key()),
+_DUMMIES: Final[dict[str, dict[str, Any]]] = {
+    "EC": dict(ECKey.generate_key("P-256").as_dict(private=False)),
+    "OKP": dict(OKPKey.generate_key("Ed25519").as_dict(private=False)),
+    "RSA": dict(RSAKey.import_key(RSAPublicNumbers(65537, (1 << 2047) | 1).public_key()).as_dict(private=False)),
 }
+"""Keys that verify in place of those that aren't there."""
 
 
 class ClientAuthenticator:
@@ -51,9 +52,10 @@ class ClientAuthenticator:
         client_id = assertion.text("sub")
         async with self._database.read() as tx:
             client = await self._partners.client(tx, client_id)
-        key = _key(client, assertion) if client is not None and client.active else None
-        signed = assertion.is_signed_by(key or _DUMMIES[KEY_TYPES[assertion.algorithm]])
-        if client is None or key is None or not signed:
+        jwk = _key(client, assertion) if client is not None and client.active else None
+        # With or without a key the work is the same: one is made of a JWK, and then it verifies.
+        signed = assertion.is_signed_by(public_key(jwk or _DUMMIES[KEY_TYPES[assertion.algorithm]]))
+        if client is None or jwk is None or not signed:
             raise _refuse("the client is unknown, or the signature is not by a key registered for it")
         await self._use(client_id, assertion)
         return client
@@ -113,8 +115,8 @@ def _made(assertion: UnverifiedJwt, expires: float) -> float:
     return expires - LONGEST if made is None else made
 
 
-def _key(client: Client, assertion: UnverifiedJwt) -> PublicKey | None:
-    """The client's key that the header names; without a name, the only one that suits the algorithm."""
+def _key(client: Client, assertion: UnverifiedJwt) -> dict[str, Any] | None:
+    """The JWK of the client's key that the header names; without a name, the only one that suits the algorithm."""
     algorithm = assertion.algorithm
     kid = assertion.header.get("kid")
     suitable = [
@@ -122,7 +124,7 @@ def _key(client: Client, assertion: UnverifiedJwt) -> PublicKey | None:
         for jwk in client.jwks["keys"]
         if jwk["kty"] == KEY_TYPES[algorithm] and (kid is None or jwk["kid"] == kid) and _same(jwk, algorithm)
     ]
-    return public_key(suitable[0]) if len(suitable) == 1 else None
+    return suitable[0] if len(suitable) == 1 else None
 
 
 def _same(jwk: dict[str, str], algorithm: str) -> bool:

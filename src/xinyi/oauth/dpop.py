@@ -117,6 +117,9 @@ def _address(uri: str) -> tuple[str, str | None, int | None, str]:
     """What of a URI is compared: no query, no fragment, and normalised (RFC 9449 §4.3, RFC 3986 §6.2)."""
     try:
         parts = urlsplit(uri)
-        return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme), parts.path or "/"
+        address = parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme), parts.path or "/"
     except ValueError:
         raise JwtProblem("htu is not a URI") from None
+    if "@" in parts.netloc:
+        raise JwtProblem("htu has a user, which this server's addresses have not")
+    return address

@@ -12,6 +12,7 @@ from joserfc.jwa import JWSAlgModel
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from msgspec import Struct
 
+from ..kernel.canonical import unb64url
 from ..kernel.errors import XinyiError
 from ..web.body import decode_json
 
@@ -80,16 +81,17 @@ def read_jwt(text: str) -> UnverifiedJwt:
     if len(text) > MAX_LENGTH or not _COMPACT.fullmatch(text):
         raise JwtProblem(f"not a compact JWS of at most {MAX_LENGTH} characters")
     try:
+        # Read here, and as strictly as the claims: joserfc takes the last of two members, and half a surrogate pair.
+        header = decode_json(unb64url(text.partition(".")[0]), dict[str, Any])
         found = jws.extract_compact(text.encode(), registry=_registry)
-        header = found.headers()
         claims = decode_json(found.payload or b"", dict[str, Any])
     except (JoseError, ValueError, TypeError, KeyError, AttributeError, XinyiError):
         raise JwtProblem("the header or the claims can't be parsed") from None
-    if not isinstance(header, Mapping) or header.get("alg") not in ALGORITHMS:
+    if header.get("alg") not in ALGORITHMS:
         raise JwtProblem(f"alg must be one of {' '.join(ALGORITHMS)}")
     if "crit" in header or "b64" in header:
         raise JwtProblem("the header has extensions that aren't understood here")
-    return UnverifiedJwt(dict(header), claims, found)
+    return UnverifiedJwt(header, claims, found)
 
 
 def sign_jwt(header: Mapping[str, Any], claims: Mapping[str, Any], key: ECKey, algorithm: str = "ES256") -> str:

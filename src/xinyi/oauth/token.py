@@ -43,17 +43,17 @@ class TokenIssuer:
         return token_answer(self._tokens.issue(client, scopes, jkt), scopes)
 
     async def _by_code(self, client: Client, form: dict[str, str], jkt: str) -> TokenAnswer:
-        code, verifier = required(form, "code"), required(form, "code_verifier")
-        redirect_uri = required(form, "redirect_uri")
+        code = required(form, "code")
         if "authorization_details" in form:
             raise refuse("what was consented to can't be changed")
         scopes = _narrowed(form, CODE_SCOPES)
         grant = await self._codes.take(code)
         if grant is None or grant.client_id != client.id:
             raise _refuse("the code is unknown, used, expired or another client's")
-        if grant.redirect_uri != redirect_uri:
+        # From here on the code is spent: a verifier that is missing is no more a reason to try again than a wrong one.
+        if grant.redirect_uri != required(form, "redirect_uri"):
             raise _refuse("redirect_uri is not the one of the request")
-        if not is_answered(grant.code_challenge, verifier):
+        if not is_answered(grant.code_challenge, required(form, "code_verifier")):
             raise _refuse("code_verifier doesn't answer the code_challenge")
         if grant.dpop_jkt not in {None, jkt}:
             raise _refuse("the DPoP proof is by another key than the one that the code is bound to")
