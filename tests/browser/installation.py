@@ -3,15 +3,22 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from joserfc.jwk import ECKey
 
 from tests.support.server import LiveServer, running_server
 from xinyi.app import create_app
+from xinyi.kernel.clock import CHINA_TIME
 from xinyi.kernel.text import Text
 from xinyi.partners.tables import partners
+from xinyi.records.rows import Format, Row
+from xinyi.sandbox import personas
+from xinyi.sandbox.sources import SOURCE_OF, register
 from xinyi.settings import Settings
 from xinyi.wiring import Services
 from xinyi_sdk import ConsentRequest, Xinyi
@@ -64,6 +71,7 @@ def running_installation(folder: Path) -> Iterator[Installation]:
         running_server(lambda url: create_app(Settings(data_dir=folder, issuer=url))) as server,
         running_server(lambda url: _site(url, arrivals)) as site,
     ):
+        server.call(_fill, folder, server.url)
         programs = []
         for name in (BANK, HOSTILE):
             key = ECKey.generate_key("P-256")
@@ -77,6 +85,21 @@ def running_installation(folder: Path) -> Iterator[Installation]:
         yield Installation(server, folder, *programs)
         for partner in programs:
             partner.sdk.close()
+
+
+async def _fill(folder: Path, issuer: str) -> None:
+    """The personas' records, by the way that records take."""
+    services = Services.build(Settings(data_dir=folder, issuer=issuer))
+    rows: dict[str, list[Row]] = {}
+    for row in personas.rows(datetime.now(CHINA_TIME).date()):
+        rows.setdefault(SOURCE_OF[row.record_type], []).append(row)
+    async with services.opened():
+        async with services.database.transaction() as tx:
+            await register(tx, services.partners)
+        for source, sent in rows.items():
+            file = BytesIO(b"".join(msgspec.json.encode(row) + b"\n" for row in sent))
+            batch = await services.imports.run(await services.imports.open(source, Format.NDJSON, None), file)
+            assert batch.rejected == 0
 
 
 async def _register(folder: Path, issuer: str, name: Text, key: ECKey, site: str) -> str:

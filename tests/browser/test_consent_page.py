@@ -12,7 +12,7 @@ from tests.browser.installation import Installation
 from tests.support.accessibility import accessibility_faults
 from tests.support.browser import DESKTOP, PHONE
 from xinyi.sandbox.personas import personas
-from xinyi_sdk import ConsentRequest
+from xinyi_sdk import ConsentRequest, ConsentWithdrawn
 
 Picture = Callable[[Page, str], Path]
 SIZES = [pytest.param(PHONE, id="phone"), pytest.param(DESKTOP, id="desktop")]
@@ -161,16 +161,51 @@ def test_refusing_takes_the_person_back_and_gives_no_reason(installation: Instal
     assert answer(page.url)["error"] == "access_denied"
 
 
-def test_another_subject_than_the_named_one_meets_the_same_refusal(
-    installation: Installation, open_page: OpenPage
+def test_another_subject_than_the_named_one_may_switch_or_go_back(
+    installation: Installation, open_page: OpenPage, picture: Picture
 ) -> None:
-    page = open_page()
+    page = open_page(PHONE)
     named = PERSONAS["person-b"].identifier.value
     page.goto(installation.bank.ask("home-rental-deposit", named).url)
     sign_in(page, "person-a")
+    expect(page.get_by_role("heading", level=1)).to_have_text("当前身份不能作出决定")
+    assert accessibility_faults(page) == []
+    picture(page, "not-theirs-phone")
+    page.get_by_role("button", name="返回").click()
     page.wait_for_url(f"{installation.bank.redirect_uri}?**")
     assert set(answer(page.url)) == {"error", "state", "iss"}
     assert answer(page.url)["error"] == "access_denied"
+    page.goto(installation.bank.ask("home-rental-deposit", named).url)
+    page.get_by_role("button", name="换一个身份").click()
+    sign_in(page, "person-b")
+    page.get_by_role("button", name="同意", exact=True).click()
+    page.wait_for_url(f"{installation.bank.redirect_uri}?**")
+    assert "code" in answer(page.url)
+
+
+def test_one_browser_is_enough_for_two_people(installation: Installation, open_page: OpenPage) -> None:
+    """The tutorial: Resident A's bicycle needs no deposit, Resident D's does, and A withdraws."""
+    page = open_page()
+    sdk = installation.bank.sdk
+    outcomes = {}
+    for persona, switching in (("person-a", False), ("person-d", True)):
+        request = installation.bank.ask("bike-deposit")
+        page.goto(request.url)
+        if switching:
+            page.get_by_role("button", name="换一个身份").click()
+        sign_in(page, persona)
+        expect(page.locator(".decision")).to_contain_text(PERSONAS[persona].name.zh)
+        page.get_by_role("button", name="同意", exact=True).click()
+        page.wait_for_url(f"{installation.bank.redirect_uri}?**")
+        consent = sdk.consents.finish(page.url, request)
+        outcomes[persona] = sdk.checks.create(scenario="bike-deposit", consent_id=consent.id, reference=persona).outcome
+    assert outcomes == {"person-a": "met", "person-d": "not_evidenced"}
+    page.goto(f"{installation.url}/me")
+    mine = page.locator("li", has=page.locator(f"#name-{consent.id}"))
+    expect(mine).to_contain_text(consent.id)
+    mine.get_by_role("button", name="撤回授权").click()
+    with pytest.raises(ConsentWithdrawn):
+        sdk.checks.create(scenario="bike-deposit", consent_id=consent.id, reference="again")
 
 
 @pytest.mark.parametrize(("decision", "member"), [("agree", "code"), ("refuse", "error")])

@@ -113,14 +113,52 @@ async def test_a_refusal_is_final_and_gives_no_reason(platform: Platform, bank: 
     assert await consent_state(platform, bank) == "rejected"
 
 
-async def test_another_subject_than_the_named_one_is_denied_without_a_reason(platform: Platform, bank: PartnerProgram):
+@pytest.mark.parametrize("decision", ["agree", "refuse"])
+async def test_another_subject_than_the_named_one_is_denied_without_a_reason(
+    platform: Platform, bank: PartnerProgram, decision: str
+):
     named = details(SCENARIO, subject={"identifier": IDENTIFIERS["person-a"]})
     subject = platform.subject()
     page = await subject.open(bank, await pushed(bank, authorization_details=named))
-    form = forms(page)[0]
-    signed_in = await subject.submit(form, persona="person-b")
-    back = await subject.http.get(signed_in.headers["location"])
+    theirs_not = await subject.sign_in(page, "person-b")
+    back = await subject.decide(theirs_not, decision)
     assert answer(back) == {"error": "access_denied", "state": "the-state", "iss": ISSUER}
+    assert await consent_state(platform, bank) == "awaiting_authorisation"
+
+
+async def test_another_subject_than_the_named_one_may_switch_and_isnt_told_who_that_is(
+    platform: Platform, bank: PartnerProgram
+):
+    named = details(SCENARIO, subject={"identifier": IDENTIFIERS["person-a"]})
+    subject = platform.subject()
+    page = await subject.open(bank, await pushed(bank, authorization_details=named))
+    theirs_not = await subject.sign_in(page, "person-b")
+    assert "示例居民乙" in theirs_not.text
+    assert "示例居民甲" not in theirs_not.text
+    back_at_sign_in = await subject.follow(await subject.decide(theirs_not, "switch"))
+    consent = await subject.sign_in(back_at_sign_in, "person-a")
+    assert "code" in answer(await subject.decide(consent, "agree"))
+
+
+async def test_who_switches_is_signed_out_and_comes_back_to_the_same_request(platform: Platform, bank: PartnerProgram):
+    subject = platform.subject()
+    consent = await subject.sign_in(await subject.open(bank, await pushed(bank)), "person-a")
+    old = subject.http.cookies["xinyi_session"]
+    page = await subject.follow(await subject.decide(consent, "switch"))
+    assert "xinyi_session" not in subject.http.cookies
+    assert {"person-a", "person-b"} <= set(forms(page)[0].buttons["persona"])
+    consent = await subject.sign_in(page, "person-b")
+    assert "示例居民乙" in consent.text
+    assert "code" in answer(await subject.decide(consent, "agree"))
+    subject.http.cookies.set("xinyi_session", old)
+    assert (await subject.http.get("/v1/me/session")).status_code == 401
+
+
+async def test_switching_needs_the_forms_token(platform: Platform, bank: PartnerProgram):
+    subject = platform.subject()
+    consent = await subject.sign_in(await subject.open(bank, await pushed(bank)), "person-a")
+    assert (await subject.submit(forms(consent)[-1], decision="switch", csrf=ABSENT)).status_code == 403
+    assert (await subject.http.get("/v1/me/session")).status_code == 200
 
 
 async def test_the_named_subject_can_agree(platform: Platform, bank: PartnerProgram):

@@ -12,7 +12,7 @@ from ..consents.pages import consent_page
 from ..consents.service import ConsentService
 from ..kernel.errors import Code, XinyiError
 from ..kernel.text import Language, Text
-from ..web.pages import SIGN_IN, error_page, language_of, on_page_error
+from ..web.pages import SIGN_IN, error_page, language_of, on_page_error, page
 from ..web.session import SubjectSession
 from .authorize import answer_url, denied, form_fields, origin, redirect
 from .errors import ErrorCode, OAuthError
@@ -60,7 +60,7 @@ class AuthorizeController(Controller):
         if pushed is None:
             raise _gone()
         session = await oauth.sessions.read(request)
-        if session is None or (session.kind != pushed.subject_kind and not pushed.named):
+        if session is None or session.kind != pushed.subject_kind:
             fields = form_fields(client_id, request_uri)
             response = _sign_in(request, oauth, browser, session, pushed, fields)
         else:
@@ -85,6 +85,8 @@ class AuthorizeController(Controller):
                 language=language or language_of(request),
             )
         except XinyiError as error:
+            if error.code is Code.NOT_ENTITLED:
+                return _not_theirs(request, oauth, pushed, session, request_uri)
             return await _refused(oauth, pushed, request_uri, error)
         return consent_page(
             request,
@@ -103,7 +105,10 @@ class AuthorizeController(Controller):
         oauth: NamedDependency[OAuthService],
         consents: NamedDependency[ConsentService],
     ) -> Response[Any]:
-        """The subject agrees or refuses. The first decision stands; then the browser goes back to the partner."""
+        """The subject agrees or refuses, or signs out to come back as another.
+
+        The first decision stands; then the browser goes back to the partner.
+        """
         form = await read_form(request)
         client_id, request_uri = required(form, "client_id"), required(form, "request_uri")
         browser = oauth.sessions.browser(request)
@@ -117,8 +122,11 @@ class AuthorizeController(Controller):
                 return await self._refuse(oauth, consents, pushed, session, request_uri)
             case "agree" if session is not None:
                 return await self._agree(request, oauth, consents, pushed, session, form)
+            case "switch":
+                here = redirect(f"{AUTHORIZE}?{urlencode(form_fields(client_id, request_uri))}")
+                return _with(here, None if session is None else await oauth.sessions.end(session))
             case _:
-                raise XinyiError(Code.MALFORMED, "decision must be agree or refuse")
+                raise XinyiError(Code.MALFORMED, "decision must be agree, refuse or switch")
 
     async def _refuse(
         self,
@@ -239,6 +247,27 @@ def _sign_in(
         kind=pushed.subject_kind,
         refusal={**fields, "csrf": csrf, "decision": "refuse"},
         form_targets=[origin(pushed.redirect_uri)],
+    )
+
+
+def _not_theirs(
+    request: Request[Any, Any, Any],
+    oauth: OAuthService,
+    pushed: PushedRequest,
+    session: SubjectSession,
+    request_uri: str,
+) -> Response[Any]:
+    """The way to sign in as another, or back. Whom the partner named isn't told."""
+    return page(
+        request,
+        "oauth/not_theirs.html",
+        form_targets=[origin(pushed.redirect_uri)],
+        action=AUTHORIZE,
+        fields={
+            **form_fields(pushed.client_id, request_uri),
+            "csrf": oauth.sessions.csrf(session, oauth.requests.purpose(request_uri)),
+        },
+        signed_in_as=session.display_name,
     )
 
 

@@ -50,8 +50,6 @@ class PushedRequest(Struct, frozen=True):
     scenario_id: str
     scenario_version: int
     subject_kind: SubjectKind
-    named: bool
-    """Whether the partner named the subject."""
     pushed_at: datetime
 
 
@@ -109,7 +107,6 @@ class PushedRequests:
             scenario_id=scenario.id,
             scenario_version=scenario.version,
             subject_kind=scenario.subject_kind,
-            named=named is not None,
             pushed_at=self._clock.now(),
         )
         request_uri = PREFIX + new_opaque()
