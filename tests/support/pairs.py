@@ -163,6 +163,13 @@ class Servers:
         other._postgres_url = parts._replace(netloc=f"{role}@{parts.hostname}:{parts.port}").geturl()
         return other
 
+    def with_redis(self, url: str) -> "Servers":
+        """The same databases, with another memory store."""
+        other = copy(self)
+        other.redis_url = url
+        other._redis = redis.Redis.from_url(url)
+        return other
+
     @asynccontextmanager
     async def bare_database(self) -> AsyncIterator[str]:
         """A database that holds nothing, for as long as the block lasts."""

@@ -6,7 +6,7 @@ One-time things are consumed by one atomic operation, never get-then-set.
 import heapq
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ..kernel.clock import Clock, whole_seconds
 from ..kernel.errors import Code, XinyiError
@@ -15,6 +15,7 @@ Begin = Callable[[], Awaitable[datetime]]
 """Tells from when on a state that begins now can be trusted: see ``horizon.Horizon``."""
 
 
+@runtime_checkable
 class Cache(Protocol):
     """Keys and values that live for a while.
 
