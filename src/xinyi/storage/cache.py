@@ -3,10 +3,11 @@
 One-time things are consumed by one atomic operation, never get-then-set.
 """
 
+import asyncio
 import heapq
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from ..kernel.clock import Clock, whole_seconds
 from ..kernel.errors import Code, XinyiError
@@ -54,20 +55,32 @@ class Cache(Protocol):
     async def delete(self, key: str) -> None:
         """Removes the value."""
 
+    def count(self, key: str, ttl: timedelta) -> asyncio.Future[int]:
+        """Adds one to the count of ``key``, and gives what it is by then; it is over ``ttl`` after it began.
+
+        The question is on its way when this returns, so that it shares the round trip of whatever is asked next.
+        """
+
 
 class UnfitCache(Exception):
     """The memory store would forget early. ``str()`` says how to set it up."""
 
 
 class MemoryCache:
-    """A :class:`Cache` in one process, for one worker: bounded, and emptied of what has expired as it grows."""
+    """A :class:`Cache` in one process, for one worker: bounded, and emptied of what has expired as it grows.
+
+    ``capacity``: the most values that it holds at once.
+    """
 
     def __init__(self, clock: Clock, begin: Begin | None = None, *, capacity: int = 1_000_000) -> None:
         self._clock = clock
         self._begin = begin
         self._capacity = capacity
         self._values: dict[str, tuple[datetime, bytes]] = {}
-        self._expiries: list[tuple[datetime, str]] = []
+        self._due: list[tuple[datetime, str]] = []
+        """A heap of when to look at each key again, once for each: not later than it first expires."""
+        self._looked_after: set[str] = set()
+        """The keys in the heap. Those that were removed leave it when their time comes."""
         self._since = whole_seconds(clock.now())
 
     @property
@@ -107,17 +120,50 @@ class MemoryCache:
     async def delete(self, key: str) -> None:
         self._values.pop(key, None)
 
+    def count(self, key: str, ttl: timedelta) -> asyncio.Future[int]:
+        counted: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        value = self._live(key)
+        if value is None:
+            self._store(key, ttl, b"1")
+            counted.set_result(1)
+        else:
+            number = int(value) + 1
+            self._values[key] = (self._values[key][0], b"%d" % number)
+            counted.set_result(number)
+        return counted
+
     def _live(self, key: str) -> bytes | None:
         found = self._values.get(key)
         return found[1] if found is not None and found[0] > self._clock.now() else None
 
     def _store(self, key: str, ttl: timedelta, value: bytes) -> None:
         now = self._clock.now()
-        while self._expiries and self._expiries[0][0] <= now:
-            expiry, old = heapq.heappop(self._expiries)
-            if (found := self._values.get(old)) is not None and found[0] <= expiry:
-                del self._values[old]
-        if len(self._expiries) >= self._capacity:
+        while self._due and self._due[0][0] <= now:
+            self._look_at(heapq.heappop(self._due)[1], now)
+        if key not in self._values and len(self._values) >= self._capacity:
             raise XinyiError(Code.UNAVAILABLE, "the short-lived state is full", retry_after=5)
         self._values[key] = (now + ttl, value)
-        heapq.heappush(self._expiries, (now + ttl, key))
+        if key not in self._looked_after:
+            self._looked_after.add(key)
+            heapq.heappush(self._due, (now + ttl, key))
+            if len(self._due) > 2 * len(self._values) + _SPARE:
+                self._forget_removed()
+
+    def _look_at(self, key: str, now: datetime) -> None:
+        """Drops a value that has expired; one that lives longer by now is looked at again when that is over."""
+        found = self._values.get(key)
+        if found is not None and found[0] > now:
+            heapq.heappush(self._due, (found[0], key))
+            return
+        self._looked_after.discard(key)
+        self._values.pop(key, None)
+
+    def _forget_removed(self) -> None:
+        """Makes the heap anew without the keys that were removed before their time."""
+        self._due = [(expiry, key) for key, (expiry, _) in self._values.items()]
+        heapq.heapify(self._due)
+        self._looked_after = set(self._values)
+
+
+_SPARE: Final = 1024
+"""How many removed keys the heap may hold before it is made anew, on top of as many as there are values."""

@@ -91,19 +91,25 @@ class RedisCache:
     async def delete(self, key: str) -> None:
         await self._ask("DEL", self._key(key))
 
+    def count(self, key: str, ttl: timedelta) -> asyncio.Future[int]:
+        # In this order the count has its end before it is one, whatever happens between the two.
+        begun = self._send("SET", self._key(key), 0, "NX", "PX", _milliseconds(ttl))
+        begun.add_done_callback(_unheard)
+        return self._send("INCR", self._key(key))
+
     def _key(self, key: str) -> str:
         return self._prefix + key
 
     async def _ask(self, *command: str | bytes | int) -> Any:
+        return await self._send(*command)
+
+    def _send(self, *command: str | bytes | int) -> asyncio.Future[Any]:
+        """Puts a command into the next round trip; the future gets its reply."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(command, future))
         if self._working is None:
             self._working = asyncio.create_task(self._work(), name="storage.redis")
-        reply = await future
-        if isinstance(reply, ResponseError):
-            # Full (noeviction), read-only after a failover, loading: whatever it is, nothing was learnt.
-            raise XinyiError(Code.UNAVAILABLE, "the memory store refuses", retry_after=1) from reply
-        return reply
+        return future
 
     async def _work(self) -> None:
         """Round trip after round trip, until nobody waits."""
@@ -213,10 +219,20 @@ def _info(reply: Any) -> dict[bytes, bytes]:
 def _settle(future: asyncio.Future[Any], reply: Any = None, error: Exception | None = None) -> None:
     if future.done():
         return
+    if isinstance(reply, ResponseError):
+        # Full (noeviction), read-only after a failover, loading: whatever it is, nothing was learnt.
+        error = XinyiError(Code.UNAVAILABLE, "the memory store refuses", retry_after=1)
+        error.__cause__ = reply
     if error is None:
         future.set_result(reply)
     else:
         future.set_exception(error)
+
+
+def _unheard(future: asyncio.Future[Any]) -> None:
+    """What went wrong is told by the command that follows, which nobody waits for in vain."""
+    if not future.cancelled():
+        future.exception()
 
 
 def _refusal(error: Exception) -> Exception:

@@ -93,6 +93,15 @@ async def test_touch_doesnt_bring_back_what_was_deleted(cache: Cache):
     assert await cache.get("key") is None
 
 
+async def test_a_count_goes_up_by_one_and_ends_after_its_time(cache: Cache, clock: ManualClock):
+    counted = [cache.count("count", timedelta(seconds=60)) for _ in range(50)]
+    assert await asyncio.gather(*counted) == list(range(1, 51))
+    clock.advance(timedelta(seconds=59))
+    assert await cache.count("count", timedelta(seconds=60)) == 51
+    clock.advance(timedelta(seconds=1))
+    assert await cache.count("count", timedelta(seconds=60)) == 1
+
+
 async def test_it_tells_since_when_it_knows_everything(cache: Cache):
     assert cache.since == SINCE
 
@@ -105,6 +114,33 @@ async def test_memory_that_is_full_refuses_and_forgets_nothing():
         await cache.add("c", LONG)
     assert refused.value.code is Code.UNAVAILABLE
     assert not await cache.add("a", LONG)
+
+
+async def test_memory_counts_values_however_often_they_are_touched_or_replaced():
+    clock = ManualClock()
+    cache = MemoryCache(clock, capacity=2)
+    await cache.add("a", LONG, b"1")
+    for _ in range(100):
+        clock.advance(timedelta(seconds=1))
+        await cache.touch("a", LONG)
+        await cache.put("a", LONG, b"2")
+    assert len(cache._due) == 1
+    await cache.add("b", LONG)
+    assert await cache.take("b") == b""
+    await cache.add("c", LONG)
+    clock.advance(LONG - timedelta(seconds=1))
+    assert await cache.get("a") == b"2"
+    clock.advance(timedelta(seconds=1))
+    await cache.add("d", LONG)
+    assert cache._values.keys() == {"d"}
+
+
+async def test_memory_keeps_little_of_what_was_removed_before_its_time():
+    cache = MemoryCache(ManualClock())
+    for number in range(10_000):
+        await cache.put(f"code-{number}", LONG, b"")
+        await cache.take(f"code-{number}")
+    assert len(cache._due) == len(cache._looked_after) < 2000
 
 
 class Beginning:
@@ -195,6 +231,36 @@ async def test_those_who_wait_share_one_round_trip(valkey: ValkeyProcess, monkey
     monkeypatch.setattr(cache, "_round_trip", counted)
     await asyncio.gather(*(cache.add(f"key-{number}", LONG) for number in range(100)))
     assert trips == [101]
+    await cache.close()
+
+
+async def test_a_count_shares_the_round_trip_of_what_is_asked_next(
+    valkey: ValkeyProcess, monkeypatch: pytest.MonkeyPatch
+):
+    cache = RedisCache(valkey.url, begin)
+    await cache.open()
+    trips: list[int] = []
+    round_trip = cache._round_trip
+
+    async def counted(connection, commands):
+        trips.append(len(commands))
+        return await round_trip(connection, commands)
+
+    monkeypatch.setattr(cache, "_round_trip", counted)
+    count = cache.count("count", LONG)
+    assert await cache.add("proof", LONG)
+    assert await count == 1
+    assert trips == [4]
+    await cache.close()
+
+
+async def test_a_count_fails_closed_while_the_server_is_stopped(valkey: ValkeyProcess):
+    cache = RedisCache(valkey.url, Beginning())
+    await cache.open()
+    valkey.stop()
+    with pytest.raises(XinyiError) as refused:
+        await cache.count("count", LONG)
+    assert refused.value.code is Code.UNAVAILABLE
     await cache.close()
 
 
