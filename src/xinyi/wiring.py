@@ -183,6 +183,7 @@ async def require_ready(settings: Settings) -> None:
 
     Raises ``NotMigrated``, ``UnfitCache``, and ``XinyiError(UNAVAILABLE)`` for one that can't be reached.
     """
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     database, clock = Database(settings.effective_database_url), SystemClock()
     try:
         await _require_schema(settings, database)

@@ -17,6 +17,7 @@ from tests.support.clock import ManualClock
 from tests.support.oauth import ABSENT, PartnerProgram
 from tests.support.pairs import Embedded, Servers
 from tests.support.process import server_process
+from tests.support.production import PRODUCTION_ENVIRON
 from tests.support.world import new_world
 from xinyi.cli import main
 from xinyi.kernel.clock import SystemClock
@@ -44,8 +45,7 @@ def test_serve_refuses_an_unmigrated_database_and_says_the_command(tmp_path: Pat
     environment = {
         **os.environ,
         "XINYI_DATA_DIR": str(tmp_path),
-        "XINYI_ENVIRONMENT": "production",
-        "XINYI_ISSUER": "https://credit.example",
+        **PRODUCTION_ENVIRON,
     }
     refused = subprocess.run(
         [sys.executable, "-m", "xinyi", "serve", "--port", "0"],
@@ -57,6 +57,18 @@ def test_serve_refuses_an_unmigrated_database_and_says_the_command(tmp_path: Pat
     )
     assert refused.returncode == 1
     assert refused.stderr.strip() == "Error: the database isn't up to date: `xinyi migrate` brings it there"
+
+
+def test_a_sandbox_comes_up_in_an_empty_folder_without_another_command(tmp_path: Path):
+    environment = {**os.environ, "XINYI_DATA_DIR": str(tmp_path / "not" / "there")}
+    command = [sys.executable, "-m", "xinyi", "serve", "--port", "0"]
+    with subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        url = process.stderr.readline().split()[-1]
+        try:
+            assert httpx.get(f"{url}/health/ready").status_code == 200
+        finally:
+            process.terminate()
 
 
 async def test_of_a_proof_sent_to_both_workers_at_once_one_is_taken(tmp_path: Path, servers: Servers):
