@@ -1,14 +1,14 @@
 """The queries about partners, sources and clients."""
 
-from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, insert, select, update
+from sqlalchemy import ColumnElement, Label, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..kernel.text import Text
-from ..storage.sql import one_of
+from ..storage.sql import Prepared, one_of
 from ..web.principal import Scope
 from .model import Client, ClientStatus, Partner, Source, Standing
 from .tables import client_scenarios, clients, partners, sources
@@ -67,98 +67,102 @@ async def _update(tx: AsyncConnection, statement: Any) -> bool:
 
 async def load_partner(tx: AsyncConnection, partner_id: str) -> Partner | None:
     row = (await tx.execute(select(partners).where(partners.c.id == partner_id))).one_or_none()
-    return None if row is None else _partner(row)
+    return None if row is None else _partner(row._asdict())
 
 
 async def load_partners(tx: AsyncConnection) -> list[Partner]:
-    return [_partner(row) for row in await tx.execute(select(partners).order_by(partners.c.id))]
+    return [_partner(row._asdict()) for row in await tx.execute(select(partners).order_by(partners.c.id))]
 
 
 async def load_source(tx: AsyncConnection, source_id: str) -> Source | None:
     row = (await tx.execute(select(sources).where(sources.c.id == source_id))).one_or_none()
-    return None if row is None else _source(row)
+    return None if row is None else _source(row._asdict())
 
 
 async def load_sources(tx: AsyncConnection) -> list[Source]:
-    return [_source(row) for row in await tx.execute(select(sources).order_by(sources.c.id))]
+    return [_source(row._asdict()) for row in await tx.execute(select(sources).order_by(sources.c.id))]
 
 
-async def load_client(tx: AsyncConnection, client_id: str) -> Client | None:
-    found = await _load_clients(tx, clients.c.id == client_id)
-    return found[0] if found else None
-
-
-async def load_clients_by_id(tx: AsyncConnection, ids: Collection[str]) -> dict[str, Client]:
-    return (
-        {client.id: client for client in await _load_clients(tx, one_of(tx.dialect, clients.c.id, ids))} if ids else {}
-    )
-
-
-async def load_clients(tx: AsyncConnection, partner_id: str | None = None) -> list[Client]:
-    return await _load_clients(tx, *(() if partner_id is None else (clients.c.partner_id == partner_id,)))
-
-
-async def _load_clients(tx: AsyncConnection, *conditions: ColumnElement[bool]) -> list[Client]:
-    """Clients with their owners and scenarios, in one query: a row for each scenario of a client."""
-    rows = await tx.execute(
-        select(
-            *_labelled("client", clients.c),
-            *_labelled("partner", partners.c),
-            *_labelled("source", sources.c),
-            client_scenarios.c.scenario_id.label("given_id"),
-            client_scenarios.c.units.label("given_units"),
-        )
-        .select_from(
-            clients.outerjoin(partners, clients.c.partner_id == partners.c.id)
-            .outerjoin(sources, clients.c.source_id == sources.c.id)
-            .outerjoin(client_scenarios, client_scenarios.c.client_id == clients.c.id)
-        )
-        .where(*conditions)
-        .order_by(clients.c.id, client_scenarios.c.scenario_id)
-    )
-    by_client: dict[str, list[Any]] = {}
-    for row in rows:
-        by_client.setdefault(row.client_id, []).append(row)
-    return [_client(group) for group in by_client.values()]
-
-
-def _labelled(prefix: str, columns: Iterable[ColumnElement[Any]]) -> Sequence[ColumnElement[Any]]:
+def _labelled(prefix: str, columns: Iterable[ColumnElement[Any]]) -> Sequence[Label[Any]]:
     return [column.label(f"{prefix}_{column.key}") for column in columns]
 
 
-def _client(rows: Sequence[Any]) -> Client:
+_columns: Final = (
+    *_labelled("client", clients.c),
+    *_labelled("partner", partners.c),
+    *_labelled("source", sources.c),
+    client_scenarios.c.scenario_id.label("given_id"),
+    client_scenarios.c.units.label("given_units"),
+)
+_NAMES: Final = [column.name for column in _columns]
+_joined: Final = (
+    select(*_columns)
+    .select_from(
+        clients.outerjoin(partners, clients.c.partner_id == partners.c.id)
+        .outerjoin(sources, clients.c.source_id == sources.c.id)
+        .outerjoin(client_scenarios, client_scenarios.c.client_id == clients.c.id)
+    )
+    .order_by(clients.c.id, client_scenarios.c.scenario_id)
+)
+"""Clients with their owners and scenarios: a row for each scenario of a client."""
+_by_id: Final = Prepared(lambda dialect: _joined.where(one_of(dialect, clients.c.id, "ids")))
+
+
+async def load_client(tx: AsyncConnection, client_id: str) -> Client | None:
+    return (await load_clients_by_id(tx, [client_id])).get(client_id)
+
+
+async def load_clients_by_id(tx: AsyncConnection, ids: Collection[str]) -> dict[str, Client]:
+    if not ids:
+        return {}
+    return {client.id: client for client in _clients(await _by_id.fetch(tx, ids=ids))}
+
+
+async def load_clients(tx: AsyncConnection, partner_id: str | None = None) -> list[Client]:
+    wanted = _joined if partner_id is None else _joined.where(clients.c.partner_id == partner_id)
+    return _clients(tuple(row) for row in await tx.execute(wanted))
+
+
+def _clients(rows: Iterable[Sequence[Any]]) -> list[Client]:
+    by_client: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        values = dict(zip(_NAMES, row, strict=True))
+        by_client.setdefault(values["client_id"], []).append(values)
+    return [_client(group) for group in by_client.values()]
+
+
+def _client(rows: Sequence[Mapping[str, Any]]) -> Client:
     first = rows[0]
     return Client(
-        id=first.client_id,
-        name=first.client_name,
-        partner=None if first.partner_id is None else _partner(first, "partner_"),
-        source=None if first.source_id is None else _source(first, "source_"),
-        jwks=first.client_jwks,
-        redirect_uris=tuple(first.client_redirect_uris),
-        scopes=frozenset(map(Scope, first.client_scopes)),
+        id=first["client_id"],
+        name=first["client_name"],
+        partner=None if first["partner_id"] is None else _partner(first, "partner_"),
+        source=None if first["source_id"] is None else _source(first, "source_"),
+        jwks=first["client_jwks"],
+        redirect_uris=tuple(first["client_redirect_uris"]),
+        scopes=frozenset(map(Scope, first["client_scopes"])),
         scenarios={
-            row.given_id: None if row.given_units is None else frozenset(row.given_units)
+            row["given_id"]: None if row["given_units"] is None else frozenset(row["given_units"])
             for row in rows
-            if row.given_id is not None
+            if row["given_id"] is not None
         },
-        status=ClientStatus(first.client_status),
-        created_at=first.client_created_at,
+        status=ClientStatus(first["client_status"]),
+        created_at=first["client_created_at"],
     )
 
 
-def _partner(row: Row[Any], prefix: str = "") -> Partner:
-    values = row._mapping
+def _partner(values: Mapping[str, Any], prefix: str = "") -> Partner:
     return Partner(
         id=values[f"{prefix}id"],
         name=msgspec.convert(values[f"{prefix}name"], Text),
         kind=values[f"{prefix}kind"],
+        contact=values[f"{prefix}contact"],
         status=Standing(values[f"{prefix}status"]),
         created_at=values[f"{prefix}created_at"],
     )
 
 
-def _source(row: Row[Any], prefix: str = "") -> Source:
-    values = row._mapping
+def _source(values: Mapping[str, Any], prefix: str = "") -> Source:
     return Source(
         id=values[f"{prefix}id"],
         name=msgspec.convert(values[f"{prefix}name"], Text),

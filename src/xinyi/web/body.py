@@ -80,7 +80,7 @@ def _invalid(text: str) -> XinyiError:
 def _check_form(body: bytes) -> None:
     """Refuses what msgspec would let pass silently: a member that stands twice, deep nesting, NUL in a text."""
     try:
-        value = json.loads(body, object_pairs_hook=_once_each)
+        value = _once_decoder.decode(body.decode())
     except (ValueError, RecursionError) as error:
         raise XinyiError(Code.MALFORMED, "the body isn't JSON") from error
     _check_depth(value, MAX_DEPTH)
@@ -119,6 +119,9 @@ def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) != len(pairs):
         raise XinyiError(Code.MALFORMED, "a member stands twice in one object")
     return members
+
+
+_once_decoder: Final = json.JSONDecoder(object_pairs_hook=_once_each)
 
 
 def _pointer(path: str) -> str:

@@ -9,7 +9,6 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from litestar import Request
-from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
@@ -17,6 +16,7 @@ from ..kernel.errors import Code, XinyiError
 from .problem import respond
 
 INTERACTION_ID: Final = "x-fapi-interaction-id"
+_INTERACTION_ID: Final = INTERACTION_ID.encode()
 MAX_HEADER_BYTES: Final = 32 * 1024
 MAX_PATH_BYTES: Final = 1024
 
@@ -39,9 +39,10 @@ class ExchangeMiddleware:
 
     def __init__(self, app: ASGIApp, *, secure: bool) -> None:
         self._app = app
-        self._headers = dict(API_HEADERS)
+        headers = dict(API_HEADERS)
         if secure:
-            self._headers["strict-transport-security"] = "max-age=31536000; includeSubDomains"
+            headers["strict-transport-security"] = "max-age=31536000; includeSubDomains"
+        self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -55,10 +56,11 @@ class ExchangeMiddleware:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableScopeHeaders.from_message(message)
-                headers[INTERACTION_ID] = interaction_id
-                for name, value in self._headers.items():
-                    headers.setdefault(name, value)
+                given = list(message["headers"])
+                set_ = {name for name, _ in given}
+                given.append((_INTERACTION_ID, interaction_id.encode()))
+                given += [header for header in self._headers if header[0] not in set_]
+                message["headers"] = given
             await send(message)
 
         error = _refusal(scope)
@@ -86,9 +88,8 @@ def _refusal(scope: HTTPScope) -> XinyiError | None:
 
 def _interaction_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """The caller's UUID when it sent one (FAPI 2.0 HTTP headers), else a new one."""
-    wanted = INTERACTION_ID.encode()
     for name, value in headers:
-        if name == wanted:
+        if name == _INTERACTION_ID:
             try:
                 return str(UUID(value.decode("ascii")))
             except ValueError:
