@@ -47,7 +47,7 @@ async def finish(batches: BatchService) -> int:
 
 
 async def results(services: Services, batch: CheckBatch) -> list[ItemResult]:
-    _, found = await services.batches.results(batch.id, after=0, limit=batch.total)
+    _, found = await services.batches.results(batch.id, client_id=batch.client_id, after=0, limit=batch.total)
     return found
 
 

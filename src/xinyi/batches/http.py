@@ -67,7 +67,7 @@ Cursor = Annotated[
 
 
 class CheckBatchOutcomes(Struct, frozen=True):
-    """The answers by outcome, without those that aren't given again since the subject withdrew."""
+    """The answers by outcome, without those that aren't given again: withdrawn or paused, or past their time."""
 
     met: Annotated[int, Meta(ge=0, description="The scenario's rule is met.", examples=[61204])]
     not_evidenced: Annotated[int, Meta(ge=0, description="It isn't evidenced.", examples=[38102])]
@@ -199,7 +199,7 @@ class CheckBatchController(Controller):
             key=idempotency_key,
         )
         batch_worker.wake()
-        return Response(await _envelope(batch, batches), headers={"location": f"{PATH}/{batch.id}"})
+        return Response(await _envelope(batch, batches, principal), headers={"location": f"{PATH}/{batch.id}"})
 
     @get(
         "/{batch_id:str}",
@@ -211,7 +211,7 @@ class CheckBatchController(Controller):
         self, batch_id: BatchId, principal: NamedDependency[Principal], batches: NamedDependency[BatchService]
     ) -> Envelope[CheckBatchView]:
         """Gives the counts so far, and the outcomes once it is finished. Another's batch is as one that isn't there."""
-        return await _envelope(await _own(batch_id, principal, batches), batches)
+        return await _envelope(await _own(batch_id, principal, batches), batches, principal)
 
     @get(
         "/{batch_id:str}/items",
@@ -235,14 +235,14 @@ class CheckBatchController(Controller):
 
         A page's `next_cursor` is null once the last item of the batch was given; until then it may be asked for again.
         With `Accept: application/x-ndjson` all items that are done come as one stream, one a line; after an
-        interruption `cursor` goes on behind the last number that arrived. Items whose consent was withdrawn since are
-        refused with `consent_withdrawn`.
+        interruption `cursor` goes on behind the last number that arrived. Items whose consent was withdrawn or paused
+        since are refused with `consent_withdrawn` or `consent_paused`.
         """
         batch = await _own(batch_id, principal, batches)
         after = int(cursor or 0)
         if request.accept.best_match([JSON, NDJSON]) == NDJSON:
-            return Stream(_stream(batch.id, after, batches), media_type=NDJSON)  # type: ignore[return-value] # ASGI's own
-        batch, found = await batches.results(batch.id, after=after, limit=limit)
+            return Stream(_stream(batch.id, after, batches, principal), media_type=NDJSON)  # type: ignore[return-value] # ASGI's own
+        batch, found = await batches.results(batch.id, client_id=principal.client_id, after=after, limit=limit)
         last = found[-1].item.number if found else min(after, batch.total)
         next_cursor = str(last) if last < batch.total else None
         links = {} if next_cursor is None else {"next": f"{PATH}/{batch.id}/items?limit={limit}&cursor={next_cursor}"}
@@ -260,10 +260,10 @@ async def _own(batch_id: str, principal: Principal, batches: BatchService) -> Ch
     return await batches.get(batch_id, partner_id=principal.partner, consent_id=principal.consent_id)
 
 
-async def _envelope(batch: CheckBatch, batches: BatchService) -> Envelope[CheckBatchView]:
+async def _envelope(batch: CheckBatch, batches: BatchService, principal: Principal) -> Envelope[CheckBatchView]:
     outcomes = None
     if batch.state is CheckBatchState.FINISHED:
-        counts = await batches.outcomes(batch)
+        counts = await batches.outcomes(batch, client_id=principal.client_id)
         outcomes = CheckBatchOutcomes(counts.get("met", 0), counts.get("not_evidenced", 0))
     view = CheckBatchView(
         id=batch.id,
@@ -281,10 +281,10 @@ async def _envelope(batch: CheckBatch, batches: BatchService) -> Envelope[CheckB
     return Envelope(view, links={"self": address, "items": f"{address}/items"})
 
 
-async def _stream(batch_id: str, after: int, batches: BatchService) -> AsyncGenerator[bytes]:
+async def _stream(batch_id: str, after: int, batches: BatchService, principal: Principal) -> AsyncGenerator[bytes]:
     """Each block is read anew: what is withdrawn while the stream runs isn't given any more."""
     while True:
-        _, found = await batches.results(batch_id, after=after, limit=BLOCK)
+        _, found = await batches.results(batch_id, client_id=principal.client_id, after=after, limit=BLOCK)
         if not found:
             return
         yield b"".join(_told(batch_id, each) + b"\n" for each in found)

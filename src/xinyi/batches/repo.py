@@ -1,6 +1,6 @@
 """The queries about batches."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -157,16 +157,18 @@ async def settle(tx: AsyncConnection, batch: CheckBatch, results: Sequence[Settl
     )
 
 
-async def outcomes(tx: AsyncConnection, batch_id: str) -> dict[str, int]:
-    """How many items have each outcome, without those whose consent has been withdrawn since."""
+async def outcomes(tx: AsyncConnection, batch_id: str, scenarios: Collection[str]) -> dict[str, int]:
+    """How many items of these scenarios have each outcome, without those whose consent is withdrawn or paused."""
     items = check_batch_items.c
     counted = await tx.execute(
         select(items.outcome, func.count())
         .join_from(check_batch_items, consents, consents.c.id == items.consent_id)
         .where(
             items.batch_id == batch_id,
+            items.scenario_id.in_(scenarios),
             items.outcome.is_not(None),
             consents.c.ended_as.is_distinct_from(ConsentState.WITHDRAWN.value),
+            consents.c.paused_at.is_(None),
         )
         .group_by(items.outcome)
     )

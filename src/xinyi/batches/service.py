@@ -20,9 +20,11 @@ from .model import BatchItem, CheckBatch, CheckBatchState, ItemResult, outcome_o
 from .repo import Settled
 
 TURN: Final = 256
-"""The most items of one turn: few enough that a call never waits long behind it."""
+"""The most items of one turn."""
+SHORT_TURN: Final = 32
+"""The most while calls come: few enough that none waits long behind it."""
 CHUNK: Final = 2000
-"""Items stored in one transaction while an upload is taken in, for the same reason."""
+"""Items stored in one transaction while an upload is taken in, which calls wait for as well."""
 
 
 class BatchService:
@@ -95,19 +97,23 @@ class BatchService:
             raise XinyiError(Code.NOT_FOUND)
         return batch
 
-    async def outcomes(self, batch: CheckBatch) -> dict[str, int]:
-        """How many answers have each outcome, without those that aren't given again since the subject withdrew."""
+    async def outcomes(self, batch: CheckBatch, *, client_id: str) -> dict[str, int]:
+        """How many answers have each outcome, as far as they are given again: see :meth:`CheckService.again`."""
         async with self._database.read() as tx:
-            return await repo.outcomes(tx, batch.id)
+            readable = await self._checks.readable(tx, client_id=client_id, since=batch.started_at or batch.created_at)
+            return await repo.outcomes(tx, batch.id, readable)
 
-    async def results(self, batch_id: str, *, after: int, limit: int) -> tuple[CheckBatch, list[ItemResult]]:
-        """The next items that are done, in order, and how far the batch is by then."""
+    async def results(
+        self, batch_id: str, *, client_id: str, after: int, limit: int
+    ) -> tuple[CheckBatch, list[ItemResult]]:
+        """The next items that are done, in order, as this client of the partner is told them; and the batch by then."""
         async with self._database.read() as tx:
             batch = await self._existing(tx, batch_id)
             found = (
                 await repo.settled(tx, batch.id, after, min(limit, batch.done - after)) if batch.done > after else []
             )
-            answers = await self._checks.again(tx, {row.check_id for _, row in found if row.check_id is not None})
+            made = {row.check_id for _, row in found if row.check_id is not None}
+            answers = await self._checks.again(tx, made, client_id=client_id)
         return batch, [ItemResult(item, _result(row, answers)) for item, row in found]
 
     async def waits(self) -> bool:
@@ -115,7 +121,7 @@ class BatchService:
         async with self._database.read() as tx:
             return await repo.waits(tx)
 
-    async def turn(self) -> bool:
+    async def turn(self, short: bool = False) -> bool:
         """Answers the next items of the batch that has had the least. False when none waits, or others are at it.
 
         The answers, their checks and their leaves are stored in one transaction, so that each item is done once
@@ -127,7 +133,8 @@ class BatchService:
             async with self._database.transaction() as tx:
                 batch = await repo.claim(tx)
                 if batch is not None:
-                    await self._answer(tx, batch, 1 if self._is_alone(batch) else TURN)
+                    limit = SHORT_TURN if short else TURN
+                    await self._answer(tx, batch, 1 if self._is_alone(batch) else limit)
         except (XinyiError, OSError):  # it isn't the items' fault (and a TimeoutError is an OSError)
             raise
         except Exception as error:

@@ -28,7 +28,7 @@ PATIENCE: Final = 64
 """Batches of calls after which a turn of a long job goes even so: it advances however many call."""
 
 _T = TypeVar("_T")
-_Turn = tuple[Callable[[], Awaitable[Any]], asyncio.Future[Any]]
+_Turn = tuple[Callable[[bool], Awaitable[Any]], asyncio.Future[Any]]
 
 
 class Engine:
@@ -39,6 +39,7 @@ class Engine:
         self._waiting: deque[tuple[Ask, asyncio.Future[Result]]] = deque()
         self._turns: deque[_Turn] = deque()
         self._passed_over = 0
+        self._called = False
         self._arrival = asyncio.Event()
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
@@ -63,13 +64,15 @@ class Engine:
             raise XinyiError(Code.UNAVAILABLE, "too many checks wait", retry_after=1)
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((ask, future))
+        self._called = True
         self._arrival.set()
         return await future
 
-    async def between(self, turn: Callable[[], Awaitable[_T]]) -> _T:
-        """Runs one short turn of a long job when no call waits; gives what it gives, raises what it raises.
+    async def between(self, turn: Callable[[bool], Awaitable[_T]]) -> _T:
+        """Runs one turn of a long job when no call waits; gives what it gives, raises what it raises.
 
-        Raises ``XinyiError(UNAVAILABLE)`` when the engine is stopping: then the turn didn't run.
+        ``turn`` is told whether to be short, since calls have come after the turn before it. Raises
+        ``XinyiError(UNAVAILABLE)`` when the engine is stopping: then the turn didn't run.
         """
         if self._stopping:
             raise XinyiError(Code.UNAVAILABLE, "the server is stopping", retry_after=1)
@@ -86,8 +89,8 @@ class Engine:
                 if self._turns:
                     await asyncio.sleep(0)  # whoever was just answered goes on, and may call again
                 if self._turns and (not self._waiting or self._passed_over >= PATIENCE):
-                    self._passed_over = 0
-                    await _take(*self._turns.popleft())
+                    self._passed_over, short, self._called = 0, self._called, False
+                    await _take(*self._turns.popleft(), short)
                 else:
                     self._passed_over += bool(self._turns)
                     await self._answer(self._next())
@@ -127,11 +130,11 @@ class Engine:
                     future.set_result(result)
 
 
-async def _take(turn: Callable[[], Awaitable[Any]], future: asyncio.Future[Any]) -> None:
+async def _take(turn: Callable[[bool], Awaitable[Any]], future: asyncio.Future[Any], short: bool) -> None:
     if future.done():  # whoever wanted it has gone
         return
     try:
-        result = await turn()
+        result = await turn(short)
     except Exception as error:  # noqa: BLE001 (it goes to whoever wanted the turn)
         if not future.done():
             future.set_exception(error)

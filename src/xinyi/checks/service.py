@@ -119,14 +119,30 @@ class CheckService:
             clients = await self._partners.clients_by_id(tx, [client_id])
             return _barred(row, clients.get(client_id)) or (await self._stored(tx, [row]))[row.id]
 
-    async def again(self, tx: AsyncConnection, check_ids: Collection[str]) -> dict[str, Result]:
-        """Earlier results as they were given, by check id; whose they are, the caller knows.
+    async def again(self, tx: AsyncConnection, check_ids: Collection[str], *, client_id: str) -> dict[str, Result]:
+        """Earlier results as they were given, by check id, for a client of the partner whose they are.
 
-        An answer isn't given again while the subject pauses the consent, once they have withdrawn it, and when the
-        time is over for which the partner may keep it.
+        An answer isn't given again while the subject pauses the consent, once they have withdrawn it, when the time is
+        over for which the partner may keep it, and to a client that may not use the scenario.
         """
         rows = await repo.find(tx, check_ids)
-        return await self._stored(tx, rows.values()) if rows else {}
+        if not rows:
+            return {}
+        client = (await self._partners.clients_by_id(tx, [client_id])).get(client_id)
+        stored = await self._stored(tx, rows.values())
+        return {row.id: _barred(row, client) or stored[row.id] for row in rows.values()}
+
+    async def readable(self, tx: AsyncConnection, *, client_id: str, since: datetime) -> frozenset[str]:
+        """The scenarios whose answers, the oldest of them from ``since``, this client is given again."""
+        client = (await self._partners.clients_by_id(tx, [client_id])).get(client_id)
+        if client is None or _standing(client) is not None:
+            return frozenset()
+        at = self._clock.now()
+        return frozenset(
+            scenario.id
+            for scenario in self._scenarios.all()
+            if scenario.id in client.scenarios and at < since + timedelta(days=scenario.retention_days)
+        )
 
     def receipt(self, answered: Answered) -> ReceiptBody:
         """The receipt in an answer."""

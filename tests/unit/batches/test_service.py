@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from tests.support.batches import finish, question, results, submit, tally, told
 from tests.support.world import PERSON, World, ask
 from xinyi.batches import repo
 from xinyi.batches.model import CheckBatchState
-from xinyi.batches.service import CHUNK, TURN
+from xinyi.batches.service import CHUNK, SHORT_TURN, TURN
 from xinyi.batches.worker import BatchWorker
 from xinyi.checks.model import Answered, Ask, Refused, Result
 from xinyi.consents.model import Consent, Party
@@ -65,7 +66,7 @@ async def test_an_answer_of_a_batch_is_a_check_like_any_other(world: World, bike
     (found,) = await results(world.services, batch)
     assert isinstance(found.result, Answered)
     again = await world.services.checks.get(
-        partner_id=batch.partner_id, bound_consent_id=None, check_id=found.result.check_id
+        client_id=bike.id, partner_id=batch.partner_id, bound_consent_id=None, check_id=found.result.check_id
     )
     assert again == found.result
 
@@ -145,7 +146,29 @@ async def test_withdrawn_while_it_runs_later_items_are_refused_and_earlier_ones_
     assert all(isinstance(each.result, Answered) for each in of_other)
     finished = await world.services.batches.get(batch.id, partner_id=batch.partner_id, consent_id=None)
     assert (finished.answered, finished.refused) == (TURN + TURN // 2, TURN // 2)
-    assert await world.services.batches.outcomes(finished) == {"met": TURN}
+    assert await world.services.batches.outcomes(finished, client_id=bike.id) == {"met": TURN}
+
+
+async def test_what_isnt_given_again_isnt_counted_either(world: World, bike: Client, consent: Consent) -> None:
+    other = await world.consent(bike, "bike-deposit", await world.subject(PERSON))
+    batches = world.services.batches
+    batch = await submit(world.services, bike, [question(consent), question(other)])
+    await finish(batches)
+    batch = await batches.get(batch.id, partner_id=batch.partner_id, consent_id=None)
+    elsewhere = await world.client("personal-loan")
+
+    async def told_and_counted(client: Client) -> tuple[list[Any], dict[str, int]]:
+        _, found = await batches.results(batch.id, client_id=client.id, after=0, limit=2)
+        codes = [each.result.code if isinstance(each.result, Refused) else None for each in found]
+        return codes, await batches.outcomes(batch, client_id=client.id)
+
+    assert await told_and_counted(bike) == ([None, None], {"met": 2})
+    assert await told_and_counted(elsewhere) == ([Code.NOT_ENTITLED] * 2, {})
+    assert consent.subject_id is not None
+    await world.services.consents.pause(consent.id, consent.subject_id)
+    assert await told_and_counted(bike) == ([Code.CONSENT_PAUSED, None], {"met": 1})
+    world.clock.advance(timedelta(days=world.services.scenarios.get("bike-deposit").retention_days))
+    assert await told_and_counted(bike) == ([Code.CONSENT_PAUSED, Code.CONSENT_EXPIRED], {})
 
 
 async def test_what_cant_be_stored_together_is_tried_alone_and_an_item_fails_alone(
@@ -237,7 +260,7 @@ async def test_calls_are_answered_between_the_turns(
     monkeypatch.setattr(checks, "run_within", with_a_call_behind_the_first)
     await asyncio.gather(engine.between(batches.turn), engine.between(batches.turn))
 
-    assert sizes == [TURN, 1, TURN]
+    assert sizes == [TURN, 1, SHORT_TURN]
     assert isinstance(await calls[0], Answered)
 
 
@@ -247,8 +270,8 @@ async def test_the_worker_does_what_others_left_behind(
     batches, nothing_left = world.services.batches, asyncio.Event()
     turn = batches.turn
 
-    async def watched() -> bool:
-        more = await turn()
+    async def watched(short: bool) -> bool:
+        more = await turn(short)
         if not more:
             nothing_left.set()
         return more
