@@ -65,7 +65,8 @@ class Sandbox:
         self._announce(f"xinyi-sdk keygen --out {self._short(str(keys))}")
         with redirect_stdout(StringIO()):
             xinyi_sdk(["keygen", "--out", str(keys)])
-        partner = self.command("partners", "add", zh, "--name-en", en, "--kind", kind).strip()
+        about = ("--name-zh", zh, "--name-en", en, "--kind", kind, "--contact", f"privacy@{slug}.example")
+        partner = self.command("partners", "add", *about).strip()
         words = ["clients", "add", "--partner", partner, "--name", slug, "--jwks", str(keys / "jwks.json")]
         words += ["--redirect-uri", redirect_uri]
         for scenario in scenarios:

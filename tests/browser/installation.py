@@ -24,6 +24,7 @@ from xinyi.wiring import Services
 from xinyi_sdk import ConsentRequest, Xinyi
 
 BANK = Text("示例银行", "Sample Bank")
+CONTACT = "privacy@bank.example"
 HOSTILE = Text("好\u202e银行\u200b<b>甲</b>", "Evil\u202e<script>alert(1)</script>\u2066 Bank")
 SCENARIOS = ("microloan-prescreen", "home-rental-deposit", "bike-deposit")
 
@@ -106,7 +107,7 @@ async def _register(folder: Path, issuer: str, name: Text, key: ECKey, site: str
     services = Services.build(Settings(data_dir=folder, issuer=issuer))
     async with services.opened(), services.database.transaction() as tx:
         # The register refuses such a name: it is put there all the same, since pages must not rest on that.
-        partner = await services.partners.add_partner(tx, Text("示例", "Sample"), "bank")
+        partner = await services.partners.add_partner(tx, Text("示例", "Sample"), "bank", CONTACT)
         await tx.execute(partners.update().where(partners.c.id == partner.id).values(name=name))
         client = await services.partners.add_client(
             tx,

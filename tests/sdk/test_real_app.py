@@ -71,7 +71,7 @@ async def furnish(services: Services, clock: Clock, jwks: Any) -> Client:
     """Imports the personas' records and registers a client for some scenarios."""
     async with services.database.transaction() as tx:
         await sources.register(tx, services.partners)
-        partner = await services.partners.add_partner(tx, Text("示例银行", "Sample Bank"), "bank")
+        partner = await services.partners.add_partner(tx, Text("示例银行", "Sample Bank"), "bank", "privacy@bank.example")
         client = await services.partners.add_client(
             tx, partner.id, "sdk", jwks, redirect_uris=[BACK], scenarios=dict.fromkeys(SCENARIOS)
         )

@@ -301,7 +301,7 @@ class Platform:
         key = ECKey.generate_key("P-256")
         partners = self.service("partners")
         async with self.service("database").transaction() as tx:
-            partner = await partners.add_partner(tx, Text("示例机构", "Sample Partner"), kind)
+            partner = await partners.add_partner(tx, Text("示例机构", "Sample Partner"), kind, "privacy@partner.example")
             client = await partners.add_client(
                 tx,
                 partner.id,

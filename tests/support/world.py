@@ -58,7 +58,7 @@ class World:
         jwks = {"keys": [{name: key[name] for name in ("kty", "crv", "x", "y", "kid")}]}
         given = {scenario: (units or {}).get(scenario) for scenario in scenarios}
         async with s.database.transaction() as tx:
-            partner = await s.partners.add_partner(tx, Text("示例机构", "Sample Partner"), kind)
+            partner = await s.partners.add_partner(tx, Text("示例机构", "Sample Partner"), kind, "privacy@partner.example")
             client = await s.partners.add_client(tx, partner.id, "test", jwks, scenarios=given, **more)
         self.private_keys[client.id] = key
         return client

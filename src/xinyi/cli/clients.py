@@ -5,8 +5,6 @@ from typing import BinaryIO
 
 import click
 import msgspec
-from rich.console import Console
-from rich.table import Table
 
 from ..kernel.errors import XinyiError
 from ..partners.model import Client, Partner
@@ -14,6 +12,7 @@ from ..scenarios.model import Scenario
 from ..scenarios.registry import Registry
 from ..wiring import Services
 from .context import print_json, with_services
+from .tables import show_table
 
 
 @click.group()
@@ -79,11 +78,20 @@ async def list_(services: Services, partner_id: str | None, as_json: bool) -> No
     if as_json:
         print_json([_view(client) for client in found])
         return
-    table = Table("id", "owner", "name", "status", "scopes", "scenarios", box=None, header_style="bold", pad_edge=False)
-    for client in found:
-        scopes, scenarios = " ".join(sorted(client.scopes)), " ".join(client.scenarios)
-        table.add_row(client.id, client.owner.id, client.name, client.status, scopes, scenarios)
-    Console().print(table)
+    show_table(
+        ["id", "owner", "name", "status", "scopes", "scenarios"],
+        [
+            (
+                client.id,
+                client.owner.id,
+                client.name,
+                client.status,
+                " ".join(sorted(client.scopes)),
+                " ".join(client.scenarios),
+            )
+            for client in found
+        ],
+    )
 
 
 @clients.command()

@@ -18,7 +18,7 @@ from ..records.rows import Row
 from ..sandbox import generator, personas
 from ..sandbox.sources import SOURCE_OF, SOURCES, register
 from ..wiring import Services
-from .context import with_services
+from .context import current_settings, with_services
 
 _TO_STDOUT: Final = "-"
 
@@ -51,17 +51,18 @@ async def sources(services: Services) -> None:
 )
 @click.option(
     "--out",
-    default=_TO_STDOUT,
-    show_default=True,
     metavar="DIR|-",
-    help="A folder for one SOURCE.ndjson each, or - to write the rows of --source to standard output.",
+    help="A folder for one SOURCE.ndjson each, or - to write the rows of --source to standard output; the default is "
+    "- with --source, else inbox/ in the data folder.",
 )
 def generate(
-    subjects: int, seed: int, with_personas: bool, source: str | None, today: datetime | None, out: str
+    subjects: int, seed: int, with_personas: bool, source: str | None, today: datetime | None, out: str | None
 ) -> None:
     """Make up subjects and their records, as their sources would send them, for `xinyi records import`."""
     if not subjects and not with_personas:
         raise click.UsageError("say --subjects N, --personas, or both")
+    if out is None:
+        out = str(_inbox()) if source is None else _TO_STDOUT
     if out == _TO_STDOUT and source is None:
         raise click.UsageError("standard output takes one source's rows: say --source, or --out DIR")
     day = today.date() if today else datetime.now(CHINA_TIME).date()
@@ -73,7 +74,13 @@ def generate(
     with _files(Path(out), wanted) as files:
         counts = _write(_shown(rows), files)
     for name, count in counts.items():
-        click.echo(f"{Path(out) / name}.ndjson: {count} rows", err=True)
+        click.echo(f"{Path(out) / name}.ndjson: {count} rows")
+
+
+def _inbox() -> Path:
+    folder = current_settings().data_dir
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder / "inbox"
 
 
 @contextmanager

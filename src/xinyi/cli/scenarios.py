@@ -3,14 +3,14 @@
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from ..catalogue.files import FileError, Problem
 from ..catalogue.location import scenarios_dir
 from ..catalogue.service import Catalogue
 from ..scenarios.load import ScenarioFile, load_behaviours, load_file, load_folder
 from ..scenarios.schema import outdated, write
+from .tables import show_table
 
 
 @click.group()
@@ -31,12 +31,16 @@ def check(paths: tuple[Path, ...]) -> None:
     problems: list[Problem] = []
     for path in paths or (scenarios_dir(),):
         try:
-            files += _load(path.resolve())
+            found = _load(path.resolve())
         except FileError as error:
             problems += error.problems
+        else:
+            if path.is_dir() and not found:
+                raise click.BadParameter(f"{path} holds no scenario file", param_hint="PATH")
+            files += found
     problems += [problem for file in files for problem in file.problems]
     if files:
-        Console().print(_table(files))
+        _show(files)
     for problem in sorted(set(problems)):
         click.echo(_relative(problem), err=True)
     if problems:
@@ -79,28 +83,18 @@ def _load(path: Path) -> list[ScenarioFile]:
     return load_folder(path, catalogue)
 
 
-def _table(files: list[ScenarioFile]) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("scenario", "名称"):
-        table.add_column(heading, no_wrap=True, overflow="ellipsis")
-    for heading in ("version", "criteria", "units", "cases", ""):
-        table.add_column(heading, justify="right")
-    for file in files:
-        mark = "[red]✗[/]" if file.problems else "[green]✓[/]"
-        scenario = file.scenario
-        if scenario is None:
-            table.add_row(file.path.stem, "", "", "", "", "", mark)
-            continue
-        table.add_row(
-            scenario.id,
-            scenario.name.zh,
-            str(scenario.version),
-            str(len(scenario.criteria)),
-            str(len(scenario.units)),
-            str(len(file.cases)),
-            mark,
-        )
-    return table
+def _show(files: list[ScenarioFile]) -> None:
+    numbers = ["version", "criteria", "units", "cases"]
+    show_table(["scenario", "名称", *numbers, ""], [_row(file) for file in files], numeric=numbers)
+
+
+def _row(file: ScenarioFile) -> tuple[str | Text, ...]:
+    mark = Text("✗", "red") if file.problems else Text("✓", "green")
+    scenario = file.scenario
+    if scenario is None:
+        return (file.path.stem, "", "", "", "", "", mark)
+    counts = (scenario.version, len(scenario.criteria), len(scenario.units), len(file.cases))
+    return (scenario.id, scenario.name.zh, *map(str, counts), mark)
 
 
 def _relative(problem: Problem) -> str:

@@ -4,12 +4,11 @@ from typing import BinaryIO
 
 import click
 import msgspec
-from rich.console import Console
-from rich.table import Table
 
 from ..kernel.text import Text
 from ..wiring import Services
 from .context import with_services
+from .tables import show_table
 
 
 @click.group()
@@ -63,10 +62,10 @@ async def list_(services: Services) -> None:
     """List the sources and what they supply."""
     async with services.database.read() as tx:
         found = await services.partners.sources(tx)
-    table = Table("id", "名称", "name", "status", "record types", box=None, header_style="bold", pad_edge=False)
-    for source in found:
-        table.add_row(source.id, source.name.zh, source.name.en, source.status, " ".join(source.record_types))
-    Console().print(table)
+    show_table(
+        ["id", "名称", "name", "status", "record types"],
+        [(source.id, source.name.zh, source.name.en, source.status, " ".join(source.record_types)) for source in found],
+    )
 
 
 @sources.command()

@@ -60,7 +60,7 @@ class Group(Struct, frozen=True, tag="group"):
 
 
 class Notice(Struct, frozen=True, kw_only=True, dict=True):
-    """The notice of one consent. ``partner`` is a third party's text: pages render it inert."""
+    """The notice of one consent. ``partner`` and ``partner_contact`` are a third party's: pages render them inert."""
 
     language: Language
     scenario_id: str
@@ -68,6 +68,7 @@ class Notice(Struct, frozen=True, kw_only=True, dict=True):
     scenario_digest: str
     partner_id: str
     partner: str
+    partner_contact: str
     operator: str
     scenario: str
     incentive: str
@@ -107,6 +108,7 @@ def notice(
         scenario_digest=scenario.digest,
         partner_id=partner.id,
         partner=partner.name.of(language),
+        partner_contact=partner.contact,
         operator=operator.name.of(language),
         scenario=scenario.name.of(language),
         incentive=scenario.incentive.of(language),
@@ -253,7 +255,13 @@ class _Words:
         return str(value)
 
     def _age(self, age: timedelta) -> str:
-        return self.say(Text(f"{age.days} 天内的记录", f"on record within {age.days} days"))
+        days = age.days
+        years = round(days / 365.25)
+        if years < 2:
+            return self.say(Text(f"{days} 天内的记录", f"on record within {days} days"))
+        return self.say(
+            Text(f"{days} 天（约 {years} 年）内的记录", f"on record within {days} days (about {years} years)")
+        )
 
     def _label(self, criterion: Criterion, field: str) -> Text:
         return self._record_type(criterion).fields[field].name
@@ -318,8 +326,8 @@ _WITHDRAWAL: Final = Text(
     "before stays provable, but can't be fetched again.",
 )
 _RIGHTS: Final = (
-    Text("查阅、复制您的记录和每一次查询", "See and copy your records and every look at them"),
+    Text("查阅、复制您的记录和对它们的查询情况", "See and copy your records, and learn who had them looked at"),
     Text("对记录提出异议、要求更正或删除", "Contest a record, have it corrected or deleted"),
     Text("不向某个场景提供某类记录", "Withhold a kind of record from a use"),
-    Text("要求对结果作出说明，并由人工复核", "Have a result explained, and looked at again by a person"),
+    Text("要求对结果作出说明，并由人工核查", "Have a result explained, and looked at again by a person"),
 )

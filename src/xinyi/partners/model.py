@@ -29,6 +29,8 @@ class Partner(Struct, frozen=True):
     name: Text
     kind: str
     """What it is, in the words of the scenarios' ``partner_kinds``: ``bank``, ``bike-share``, …"""
+    contact: str
+    """How people reach it, as it is to be read: every consent page names it (PIPL 23)."""
     status: Standing
     created_at: datetime
 

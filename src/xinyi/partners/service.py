@@ -20,6 +20,7 @@ T = TypeVar("T")
 PARTNER_SCOPES: Final = frozenset({Scope.CHECKS, Scope.CONSENTS, Scope.PARTNER})
 SOURCE_SCOPES: Final = frozenset({Scope.RECORDS})
 MAX_NAME: Final = 100
+MAX_CONTACT: Final = 200
 _SLUG: Final = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
 
 
@@ -33,13 +34,16 @@ class PartnerService:
         self._clock = clock
         self._sandbox = sandbox
 
-    async def add_partner(self, tx: AsyncConnection, name: Text, kind: str) -> Partner:
-        """Registers an institution. Raises ``XinyiError(INVALID)`` for a name or kind that can't be."""
+    async def add_partner(self, tx: AsyncConnection, name: Text, kind: str, contact: str) -> Partner:
+        """Registers an institution. Raises ``XinyiError(INVALID)`` for a name, kind or contact that can't be."""
         _check_name(name.zh, "name_zh")
         _check_name(name.en, "name_en")
         _check_slug(kind, "kind")
+        _check_line(contact, "contact", MAX_CONTACT, "a contact")
         now = whole_seconds(self._clock.now())
-        partner = Partner(id=new_id("prt", now), name=name, kind=kind, status=Standing.ACTIVE, created_at=now)
+        partner = Partner(
+            id=new_id("prt", now), name=name, kind=kind, contact=contact, status=Standing.ACTIVE, created_at=now
+        )
         await repo.insert_partner(tx, partner)
         return partner
 
@@ -190,8 +194,12 @@ def _require(found: bool, what: str) -> None:
 
 
 def _check_name(name: str, source: str) -> None:
-    if not 1 <= len(name) <= MAX_NAME or not name.isprintable() or name != name.strip():
-        raise XinyiError(Code.INVALID, f"a name has 1 to {MAX_NAME} printable characters", source=source)
+    _check_line(name, source, MAX_NAME, "a name")
+
+
+def _check_line(text: str, source: str, longest: int, what: str) -> None:
+    if not 1 <= len(text) <= longest or not text.isprintable() or text != text.strip():
+        raise XinyiError(Code.INVALID, f"{what} has 1 to {longest} printable characters", source=source)
 
 
 def _check_slug(text: str, source: str) -> None:

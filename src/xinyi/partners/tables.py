@@ -10,6 +10,7 @@ partners = Table(
     Column("id", String(40), primary_key=True),
     Column("name", Json, nullable=False),
     Column("kind", String(60), nullable=False),
+    Column("contact", Text, nullable=False),
     Column("status", String(20), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
 )

@@ -23,7 +23,14 @@ OPERATOR = Operator(Text("示例信用中心", "Sample Credit Centre"), "rights@
 
 
 def told(scenario: Scenario, language: Language, units: frozenset[str] | None = None) -> Notice:
-    partner = Partner("prt_sample", Text("示例机构", "Sample Partner"), scenario.partner_kinds[0], Standing.ACTIVE, NOW)
+    partner = Partner(
+        "prt_sample",
+        Text("示例机构", "Sample Partner"),
+        scenario.partner_kinds[0],
+        "privacy@partner.example",
+        Standing.ACTIVE,
+        NOW,
+    )
     consent = Consent(
         id="cns_sample",
         partner_id=partner.id,
@@ -45,6 +52,7 @@ def told(scenario: Scenario, language: Language, units: frozenset[str] | None = 
 def test_every_scenario_tells_everything_that_the_law_asks_for(scenario: Scenario, language: Language) -> None:
     it = told(scenario, language)
     assert it.partner == Text("示例机构", "Sample Partner").of(language)
+    assert it.partner_contact == "privacy@partner.example"
     assert it.incentive == scenario.incentive.of(language)
     assert it.purpose == scenario.purpose.of(language)
     assert it.fallback == scenario.fallback.of(language)

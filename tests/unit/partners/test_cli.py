@@ -9,6 +9,7 @@ from joserfc.jwk import ECKey
 
 from xinyi.cli import main
 
+BANK = ("--kind", "bank", "--contact", "privacy@bank.example")
 JWK = {**ECKey.generate_key("P-256").as_dict(private=False), "kid": "k1"}
 
 
@@ -30,7 +31,7 @@ def done(*arguments: str) -> str:
 
 
 def partner() -> str:
-    return done("partners", "add", "Sample Bank", "--name-zh", "示例银行", "--kind", "bank")
+    return done("partners", "add", "Sample Bank", "--name-zh", "示例银行", *BANK)
 
 
 def add_client(partner_id: str, *more: str) -> Result:
@@ -46,7 +47,13 @@ def test_a_partner_and_its_client_are_added_and_listed():
     )
     assert added.exit_code == 0, added.output
     assert json.loads(done("partners", "list", "--json")) == [
-        {"id": partner_id, "name": {"zh": "示例银行", "en": "Sample Bank"}, "kind": "bank", "status": "active"}
+        {
+            "id": partner_id,
+            "name": {"zh": "示例银行", "en": "Sample Bank"},
+            "kind": "bank",
+            "contact": "privacy@bank.example",
+            "status": "active",
+        }
     ]
     assert json.loads(done("clients", "list", "--partner", partner_id, "--json")) == [
         {
@@ -62,6 +69,37 @@ def test_a_partner_and_its_client_are_added_and_listed():
     ]
     assert "示例银行" in done("partners", "list")
     assert "loans" in done("clients", "list")
+
+
+def test_lists_that_go_elsewhere_than_a_terminal_are_whole_and_one_line_a_row():
+    name = "示例 [bold] 银行 [/]" + "名" * 70
+    partner_id = done("partners", "add", "--name-zh", name, "--name-en", "Sample " * 13 + "Bank", *BANK)
+    client_id = add_client(
+        partner_id, "--scenario", "personal-loan", "--scenario", "microloan-prescreen"
+    ).stdout.strip()
+    _, row = done("partners", "list").splitlines()
+    assert row.split() == [partner_id, *name.split(), *["Sample"] * 13, "Bank", *BANK[1::2], "active"]
+    _, row = done("clients", "list").splitlines()
+    assert row.split()[:2] == [client_id, partner_id]
+    assert row.split()[-2:] == ["microloan-prescreen", "personal-loan"]
+
+
+def test_a_name_is_enough_or_both_names_are():
+    assert xinyi("partners", "add", "--name-zh", "示例银行", *BANK).exit_code == 2
+    done("partners", "add", "--name-zh", "示例银行", "--name-en", "Sample Bank", *BANK)
+    done("partners", "add", "Sample Bank", *BANK)
+
+
+def test_a_kind_that_no_scenario_is_for_is_refused_and_the_kinds_are_named():
+    result = xinyi("partners", "add", "Sample Bikes", "--kind", "bikes", "--contact", "privacy@bikes.example")
+    assert result.exit_code == 2
+    assert "bike-share" in result.output
+    assert json.loads(done("partners", "list", "--json")) == []
+
+
+def test_a_partner_says_how_people_reach_it():
+    assert xinyi("partners", "add", "Sample Bank", "--kind", "bank").exit_code == 2
+    assert xinyi("partners", "add", "Sample Bank", "--kind", "bank", "--contact", "a\nb").exit_code == 1
 
 
 def test_a_partner_is_suspended_and_resumed_and_a_client_disabled():

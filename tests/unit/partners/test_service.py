@@ -22,7 +22,7 @@ def partners() -> PartnerService:
 
 async def test_a_client_is_found_with_its_partner_keys_and_scenarios(database: Database, partners: PartnerService):
     async with database.transaction() as tx:
-        partner = await partners.add_partner(tx, Text("示例银行", "Example Bank"), "bank")
+        partner = await partners.add_partner(tx, Text("示例银行", "Example Bank"), "bank", "privacy@bank.example")
         made = await partners.add_client(
             tx,
             partner.id,
@@ -60,7 +60,7 @@ async def test_a_sources_id_is_taken_once(database: Database, partners: PartnerS
 
 async def test_a_suspended_partner_is_told_apart_from_a_disabled_client(database: Database, partners: PartnerService):
     async with database.transaction() as tx:
-        partner = await partners.add_partner(tx, Text("示例银行", "Example Bank"), "bank")
+        partner = await partners.add_partner(tx, Text("示例银行", "Example Bank"), "bank", "privacy@bank.example")
         made = await partners.add_client(tx, partner.id, "loans", JWKS)
         await partners.suspend_partner(tx, partner.id)
         suspended = await partners.client(tx, made.id)
@@ -100,5 +100,5 @@ async def test_what_is_not_there_cannot_be_changed(database: Database, partners:
 async def test_names_are_short_and_printable(database: Database, partners: PartnerService, name: str):
     async with database.transaction() as tx:
         with pytest.raises(XinyiError) as refused:
-            await partners.add_partner(tx, Text("名", name), "bank")
+            await partners.add_partner(tx, Text("名", name), "bank", "privacy@bank.example")
     assert (refused.value.code, refused.value.source) == (Code.INVALID, "name_en")

@@ -64,6 +64,12 @@ def test_a_path_that_is_not_there_is_a_usage_error() -> None:
     assert run("check", "no-such-folder").exit_code == 2
 
 
+def test_a_folder_without_scenarios_is_a_usage_error(tmp_path: Path) -> None:
+    result = run("check", tmp_path)
+    assert result.exit_code == 2
+    assert "holds no scenario file" in result.stderr
+
+
 def test_schemas_are_written_and_checked(tmp_path: Path) -> None:
     assert run("schema", "--check", "--folder", tmp_path).exit_code == 1
     assert run("schema", "--folder", tmp_path).exit_code == 0
