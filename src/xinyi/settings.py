@@ -12,6 +12,11 @@ import msgspec
 from msgspec import Meta, Struct
 
 DEFAULT_ISSUER: Final = "http://127.0.0.1:8000"
+_SANDBOX_OPERATOR: Final = {
+    "operator_name_zh": "信用中心（沙箱）",
+    "operator_name_en": "Credit Centre (sandbox)",
+    "operator_contact": "rights@credit-centre.example",
+}
 
 
 class Environment(StrEnum):
@@ -46,9 +51,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How many processes answer. More than one need ``database_url`` and ``cache_url``."""
     scenarios_dir: Path | None = None
     """Holds the record types and scenarios; the default is the set that comes with the product."""
-    operator_name_zh: str = "信用中心（沙箱）"
-    operator_name_en: str = "Credit Centre (sandbox)"
-    operator_contact: str = "rights@credit-centre.example"
+    operator_name_zh: str = _SANDBOX_OPERATOR["operator_name_zh"]
+    operator_name_en: str = _SANDBOX_OPERATOR["operator_name_en"]
+    operator_contact: str = _SANDBOX_OPERATOR["operator_contact"]
     """How people reach whoever runs this installation: shown on every consent page (PIPL 17)."""
     body_limit: Annotated[int, Meta(ge=1024)] = 1024 * 1024
     """The most bytes of a request body, except for uploads."""
@@ -60,14 +65,22 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         parts = urlsplit(self.issuer)
         if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path or parts.query or parts.fragment:
             raise SettingsError("issuer must be an origin, such as https://credit.example, without a path")
-        if self.environment is Environment.PRODUCTION and parts.scheme != "https":
-            raise SettingsError("issuer must be https in production")
+        if self.environment is Environment.PRODUCTION:
+            if parts.scheme != "https":
+                raise SettingsError("issuer must be https in production")
+            self._require_operator()
         if self.database_url and not self.database_url.startswith(("sqlite", "postgresql", "postgres:")):
             raise SettingsError("database_url must begin with postgresql:// or sqlite:///")
         if self.cache_url and not self.cache_url.startswith(("redis://", "rediss://", "unix://")):
             raise SettingsError("cache_url must begin with redis://, rediss:// or unix://")
         if self.workers > 1:
             self._require_shared_state()
+
+    def _require_operator(self) -> None:
+        """People must learn who runs the installation, and how to reach them (PIPL 17)."""
+        for name, made_up in _SANDBOX_OPERATOR.items():
+            if getattr(self, name).strip() in {"", made_up}:
+                raise SettingsError(f"{name} must be set in production: it is shown on every consent page")
 
     def _require_shared_state(self) -> None:
         if self.cache_url is None:

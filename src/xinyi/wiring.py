@@ -28,9 +28,12 @@ from .settings import Settings
 from .storage.cache import Cache, MemoryCache
 from .storage.database import Database
 from .storage.horizon import Horizon
-from .storage.keys import Keys, make_keys, open_keys
+from .storage.installation import require_environment
+from .storage.key_files import make_keys, open_keys
+from .storage.keys import Keys
 from .storage.migrate import migrate_if_empty, require_migrated
 from .storage.once import Uses
+from .storage.private import require_private
 from .storage.redis_cache import RedisCache
 from .subjects.service import SubjectService
 from .web.session import Sessions
@@ -64,8 +67,7 @@ class Services(Struct, frozen=True, kw_only=True):
     def build(cls, settings: Settings, clock: Clock | None = None) -> Self:
         """Wires the services; opens the key files, but no connection yet.
 
-        Raises ``KeysMissing`` outside the sandbox when a key file is missing, and ``FileError`` when a record type or
-        scenario file is wrong.
+        Raises as :func:`installation_keys`, and ``FileError`` when a record type or scenario file is wrong.
         """
         clock = clock or SystemClock()
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -150,7 +152,9 @@ class Services(Struct, frozen=True, kw_only=True):
     async def opened(self) -> AsyncGenerator[Self]:
         """The services with their database, whose schema is current; at the end the connections are closed.
 
-        Raises ``NotMigrated`` otherwise. Only a sandbox on SQLite needs no command: its empty file is migrated here.
+        Raises ``NotMigrated`` otherwise, ``OtherEnvironment`` when the database is another environment's, and
+        ``PermissionError`` when others can read its file outside the sandbox. Only a sandbox on SQLite needs no
+        command: its empty file is migrated here.
         """
         try:
             await _require_schema(self.settings, self.database)
@@ -181,7 +185,7 @@ class Services(Struct, frozen=True, kw_only=True):
 async def require_ready(settings: Settings) -> None:
     """Looks at the servers that ``settings`` name, before any process relies on them.
 
-    Raises ``NotMigrated``, ``UnfitCache``, and ``XinyiError(UNAVAILABLE)`` for one that can't be reached.
+    Raises as :meth:`Services.opened`, ``UnfitCache``, and ``XinyiError(UNAVAILABLE)`` for one that can't be reached.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     database, clock = Database(settings.effective_database_url), SystemClock()
@@ -200,7 +204,11 @@ async def require_ready(settings: Settings) -> None:
 async def _require_schema(settings: Settings, database: Database) -> None:
     if settings.is_sandbox and database.is_sqlite:
         await migrate_if_empty(database)
+    if not settings.is_sandbox:
+        for path in database.files:
+            require_private(path)
     await require_migrated(database)
+    await require_environment(database, settings.environment)
 
 
 _LONGEST_WAIT: Final = timedelta(seconds=1)
@@ -219,7 +227,10 @@ def _short_lived_state(settings: Settings, database: Database, clock: Clock) -> 
 
 
 def installation_keys(settings: Settings, clock: Clock) -> Keys:
-    """The keys of the installation; the sandbox makes those that are missing. Raises ``KeysMissing`` elsewhere."""
+    """The keys of the installation; the sandbox makes those that are missing. Raises ``KeysMissing`` elsewhere.
+
+    Raises ``UnfitKeys`` and ``PermissionError`` for key files that can't be used as they are.
+    """
     if settings.is_sandbox:
-        make_keys(settings.keys_dir, clock.now())
-    return open_keys(settings.keys_dir)
+        make_keys(settings.keys_dir, clock.now(), settings.environment)
+    return open_keys(settings.keys_dir, settings.environment)

@@ -23,10 +23,10 @@ from tests.support.oauth import (
     running_platform,
 )
 from tests.support.pairs import Pair
+from tests.support.production import PRODUCTION
 from xinyi.app import create_app
 from xinyi.consents.tables import consents
 from xinyi.sandbox.personas import personas
-from xinyi.settings import Environment
 
 pytestmark = pytest.mark.anyio
 
@@ -356,8 +356,8 @@ async def test_a_sign_in_form_without_its_token_signs_nobody_in(platform: Platfo
 
 
 async def test_personas_do_not_exist_outside_the_sandbox(tmp_path: Path, pair: Pair):
-    settings = pair.settings(tmp_path, issuer="https://xinyi.example", environment=Environment.PRODUCTION)
-    fresh_keys(settings.keys_dir)
+    settings = pair.settings(tmp_path, **PRODUCTION)
+    fresh_keys(settings.keys_dir, settings.environment)
     app = create_app(settings, ManualClock())
     async with app.lifespan():
         http = browser_of(app, settings.issuer)

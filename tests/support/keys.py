@@ -3,10 +3,12 @@
 from pathlib import Path
 
 from tests.support.clock import ManualClock
-from xinyi.storage.keys import Keys, make_keys, open_keys
+from xinyi.settings import Environment
+from xinyi.storage.key_files import make_keys, open_keys
+from xinyi.storage.keys import Keys
 
 
-def fresh_keys(folder: Path) -> Keys:
+def fresh_keys(folder: Path, environment: Environment = Environment.SANDBOX) -> Keys:
     """The keys in ``folder``, made when they aren't there."""
-    make_keys(folder, ManualClock().now())
-    return open_keys(folder)
+    make_keys(folder, ManualClock().now(), environment)
+    return open_keys(folder, environment)

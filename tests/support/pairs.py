@@ -71,7 +71,7 @@ class Embedded:
                 with start_blocking_portal("asyncio") as portal:
                     portal.call(_migrated, f"sqlite:///{self._template}")
             folder.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(self._template, path)
+            shutil.copy(self._template, path)  # with its mode
         return f"sqlite:///{path}"
 
     def settings(self, folder: Path, **more: Any) -> Settings:

@@ -14,8 +14,10 @@ from ..catalogue.files import FileError
 from ..kernel.errors import XinyiError
 from ..settings import Settings, SettingsError, load_settings
 from ..storage.cache import UnfitCache
-from ..storage.keys import KeysMissing
+from ..storage.installation import OtherEnvironment
+from ..storage.key_files import UnfitKeys
 from ..storage.migrate import NotMigrated
+from ..storage.private import made_private
 from ..wiring import Services
 
 P = ParamSpec("P")
@@ -64,10 +66,14 @@ def told(error: XinyiError) -> str:
 
 @contextmanager
 def startup_errors() -> Generator[None]:
-    """Ends the command with one sentence when what the services need is missing or wrong."""
+    """Ends the command with one sentence when what the services need is missing or wrong.
+
+    What is made meanwhile is the operator's alone.
+    """
     try:
-        yield
-    except (FileError, KeysMissing, NotMigrated, PermissionError, UnfitCache) as error:
+        with made_private():
+            yield
+    except (FileError, NotMigrated, OtherEnvironment, PermissionError, UnfitCache, UnfitKeys) as error:
         raise click.ClickException(str(error)) from error
 
 

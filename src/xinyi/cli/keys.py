@@ -3,7 +3,7 @@
 import click
 
 from ..kernel.clock import SystemClock
-from ..storage.keys import make_keys
+from ..storage.key_files import make_keys
 from .context import current_settings
 
 
@@ -15,6 +15,7 @@ def keys() -> None:
 @keys.command()
 def init() -> None:
     """Make the key files that are missing; those that are there stay as they are."""
-    folder = current_settings().keys_dir
-    make_keys(folder, SystemClock().now())
+    settings = current_settings()
+    folder = settings.keys_dir
+    make_keys(folder, SystemClock().now(), settings.environment)
     click.echo(f"{folder}: token.jwks.json, ledger.jwks.json, secrets.json")

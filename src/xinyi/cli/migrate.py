@@ -7,6 +7,7 @@ import click
 from ..kernel.errors import XinyiError
 from ..storage import migrate as schema
 from ..storage.database import Database
+from ..storage.installation import require_environment
 from ..storage.rights import NoSuchRole, grant
 from .context import current_settings, startup_errors, told
 
@@ -24,9 +25,9 @@ def migrate(app_role: str | None) -> None:
     can't rewrite the ledger.
     """
     settings = current_settings()
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     async def work() -> None:
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         database = Database(settings.effective_database_url)
         try:
             taken = await schema.migrate(database)
@@ -34,6 +35,7 @@ def migrate(app_role: str | None) -> None:
                 click.echo(f"step {revision}: done")
             if not taken:
                 click.echo("the database is up to date")
+            await require_environment(database, settings.environment)
             if app_role is not None:
                 await grant(database, app_role)
                 click.echo(f"role {app_role}: granted")

@@ -17,6 +17,7 @@ from ..kernel.clock import CHINA_TIME
 from ..records.rows import Row
 from ..sandbox import generator, personas
 from ..sandbox.sources import SOURCE_OF, SOURCES, register
+from ..settings import Settings
 from ..wiring import Services
 from .context import current_settings, with_services
 
@@ -32,8 +33,7 @@ def sandbox() -> None:
 @with_services
 async def sources(services: Services) -> None:
     """Register the sandbox's sources of records, those that aren't there yet."""
-    if not services.settings.is_sandbox:
-        raise click.ClickException("this is not a sandbox")
+    _require_sandbox(services.settings)
     async with services.database.transaction() as tx:
         await register(tx, services.partners)
     click.echo(f"sources: {', '.join(source.id for source in SOURCES)}")
@@ -59,6 +59,7 @@ def generate(
     subjects: int, seed: int, with_personas: bool, source: str | None, today: datetime | None, out: str | None
 ) -> None:
     """Make up subjects and their records, as their sources would send them, for `xinyi records import`."""
+    _require_sandbox(current_settings())
     if not subjects and not with_personas:
         raise click.UsageError("say --subjects N, --personas, or both")
     if out is None:
@@ -81,6 +82,11 @@ def _inbox() -> Path:
     folder = current_settings().data_dir
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder / "inbox"
+
+
+def _require_sandbox(settings: Settings) -> None:
+    if not settings.is_sandbox:
+        raise click.ClickException("this is not a sandbox")
 
 
 @contextmanager

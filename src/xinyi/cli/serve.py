@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from functools import partial
+from ipaddress import ip_address
 
 import click
 import uvicorn
@@ -22,10 +23,14 @@ from .context import current_settings, startup_errors, told
 @click.option("--host", help="The address to listen on; the setting `host` otherwise.")
 @click.option("--port", type=click.IntRange(0, 65535), help="The port; 0 takes a free one.")
 @click.option("--workers", type=click.IntRange(1, 1024), help="How many processes; the setting `workers` otherwise.")
-def serve(host: str | None, port: int | None, workers: int | None) -> None:
+@click.option(
+    "--allow-remote-sandbox", is_flag=True, help="Let a sandbox, where anybody is whoever they choose, be reached."
+)
+def serve(host: str | None, port: int | None, workers: int | None, *, allow_remote_sandbox: bool) -> None:
     """Run the server until it is told to stop (SIGTERM, Ctrl-C); what is under way is finished.
 
-    More than one worker need PostgreSQL and Redis, whose state they share; one that dies is replaced.
+    More than one worker need PostgreSQL and Redis, whose state they share; one that dies is replaced. A sandbox is
+    refused on an address that others can reach, unless --allow-remote-sandbox says that this is meant.
     """
     given = {"host": host, "port": port, "workers": workers}
     try:
@@ -34,6 +39,8 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
         raise click.ClickException(str(error)) from error
     _require_ready(settings)
     listener = _listen(settings)
+    if settings.is_sandbox and not allow_remote_sandbox:
+        _require_loopback(listener)
     settings = _reachable_as(settings, listener)
     configure_logging(settings.log_level)
     with startup_errors():
@@ -77,6 +84,17 @@ def _listen(settings: Settings) -> socket.socket:
         return socket.create_server((settings.host, settings.port), backlog=2048)
     except OSError as error:
         raise click.ClickException(f"can't listen on {settings.host}:{settings.port}: {error.strerror}") from error
+
+
+def _require_loopback(listener: socket.socket) -> None:
+    """No setting, but an option of each run: what is left in a file of settings is soon forgotten."""
+    address = listener.getsockname()[0]
+    if not ip_address(address).is_loopback:
+        listener.close()
+        raise click.ClickException(
+            f"a sandbox lets anybody sign in as whoever they choose, and {address} can be reached by others: "
+            "listen on 127.0.0.1, or say --allow-remote-sandbox"
+        )
 
 
 def _reachable_as(settings: Settings, listener: socket.socket) -> Settings:

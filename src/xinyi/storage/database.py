@@ -6,6 +6,7 @@ Services open a unit of work and pass its connection down; nothing below a servi
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, nullcontext
+from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
@@ -16,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from ..kernel.errors import Code, XinyiError
+from .private import make_private
 
 DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 """What a URL that names only the database stands for."""
@@ -37,10 +39,12 @@ class Database:
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
         found = driver_url(url)
         self.is_sqlite = found.get_backend_name() == "sqlite"
+        self._path = Path(found.database) if self.is_sqlite and found.database else None
         # SQLite has one writer: waiting in the event loop is cheaper and fairer than its busy handler's polling.
         self._writer: asyncio.Lock | None = asyncio.Lock() if self.is_sqlite else None
         if self.is_sqlite:
             self._engine = create_async_engine(found, pool_size=5, max_overflow=5, pool_timeout=5, hide_parameters=True)
+            event.listen(self._engine.sync_engine, "do_connect", self._before_sqlite_connect)
             event.listen(self._engine.sync_engine, "connect", _sqlite_connect)
         else:
             self._engine = create_async_engine(
@@ -102,6 +106,19 @@ class Database:
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that are there of a database that is one of files: SQLite's, with its log and its index."""
+        if self._path is None:
+            return []
+        every = (self._path, *(self._path.with_name(self._path.name + end) for end in ("-wal", "-shm")))
+        return [path for path in every if path.exists()]
+
+    def _before_sqlite_connect(self, *_driver: Any) -> None:
+        """SQLite would make its file as readable as the umask lets it; its log and index take after the file."""
+        if self._path is not None:
+            make_private(self._path)
 
 
 def driver_url(url: str) -> URL:

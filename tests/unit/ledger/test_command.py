@@ -15,8 +15,9 @@ from tests.support.keys import fresh_keys
 from tests.support.ledger import Log, entry
 from xinyi.cli.ledger import ledger
 from xinyi.ledger.service import LedgerService
+from xinyi.settings import Environment
 from xinyi.storage.database import Database
-from xinyi.storage.keys import open_keys
+from xinyi.storage.key_files import open_keys
 from xinyi.storage.migrate import migrate_if_empty
 
 Run = Callable[..., Result]
@@ -63,7 +64,7 @@ def tamper(tmp_path: Path, statement: str) -> None:
 
 def jwks(tmp_path: Path) -> str:
     path = tmp_path / "jwks.json"
-    keys = open_keys(tmp_path / "var" / "keys").ledger.public_jwks()
+    keys = open_keys(tmp_path / "var" / "keys", Environment.SANDBOX).ledger.public_jwks()
     path.write_bytes(msgspec.json.encode(keys))
     return str(path)
 

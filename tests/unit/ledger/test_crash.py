@@ -22,10 +22,11 @@ from tests.support.clock import ManualClock
 from tests.support.ledger import Log
 from xinyi.ledger.service import LedgerService
 from xinyi.storage.database import Database
-from xinyi.storage.keys import open_keys
+from xinyi.settings import Environment
+from xinyi.storage.key_files import open_keys
 
 async def main(database, keys, start):
-    ledger = LedgerService(open_keys(Path(keys)).ledger, "https://credit.example", ManualClock())
+    ledger = LedgerService(open_keys(Path(keys), Environment.SANDBOX).ledger, "https://credit.example", ManualClock())
     log = Log(Database(database), ledger, ManualClock())
     log.length = int(start)
     while True:

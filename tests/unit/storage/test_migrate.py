@@ -12,8 +12,9 @@ from sqlalchemy import Connection, text
 
 from tests.support.keys import fresh_keys
 from tests.support.pairs import Pair, Servers
+from tests.support.production import PRODUCTION
 from xinyi import wiring
-from xinyi.settings import Environment, Settings
+from xinyi.settings import Settings
 from xinyi.storage.database import Database
 from xinyi.storage.migrate import MIGRATIONS, NotMigrated, migrate, migrate_if_empty, require_migrated, revisions
 from xinyi.storage.types import metadata
@@ -92,8 +93,8 @@ async def test_a_sandbox_on_sqlite_needs_no_command(tmp_path: Path):
 
 
 async def test_production_wants_the_command(tmp_path: Path):
-    settings = Settings(data_dir=tmp_path, environment=Environment.PRODUCTION, issuer="https://credit.example")
-    fresh_keys(settings.keys_dir)
+    settings = Settings(data_dir=tmp_path, **PRODUCTION)
+    fresh_keys(settings.keys_dir, settings.environment)
     services = wiring.Services.build(settings)
     with pytest.raises(NotMigrated):
         await services.opened().__aenter__()

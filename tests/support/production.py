@@ -1,0 +1,17 @@
+"""What an installation says of itself in production."""
+
+from typing import Any, Final
+
+from xinyi.settings import Environment
+
+PRODUCTION: Final[dict[str, Any]] = {
+    "environment": Environment.PRODUCTION,
+    "issuer": "https://credit.example",
+    "operator_name_zh": "示例市信用中心",
+    "operator_name_en": "Sample Credit Centre",
+    "operator_contact": "rights@sample.example",
+}
+"""Settings: everything that production asks for."""
+
+PRODUCTION_ENVIRON: Final = {f"XINYI_{name.upper()}": str(value) for name, value in PRODUCTION.items()}
+"""The same for another process."""
