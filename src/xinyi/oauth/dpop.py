@@ -72,8 +72,9 @@ class ProofVerifier:
         proof.text("jti")
         if proof.text("htm", 16) != method:
             raise JwtProblem(f"htm must be {method}")
-        if _address(proof.text("htu", 2048)) != _address(self._issuer + path):
-            raise JwtProblem(f"htu must be {self._issuer}{path}")
+        htu, address = proof.text("htu", 2048), self._issuer + path
+        if htu != address and _address(htu) != _address(address):
+            raise JwtProblem(f"htu must be {address}")
         made = proof.moment("iat")
         if made is None:
             raise JwtProblem("iat is missing")

@@ -16,6 +16,7 @@ from litestar.exceptions import InternalServerException
 from ..kernel.errors import Code, XinyiError
 
 MAX_DEPTH: Final = 32
+_NESTING: Final = (dict, list)
 _PATH: Final = re.compile(r" - at (?:`key` in )?`\$?(?P<path>.*)`$")
 _STEP: Final = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 _MEMBER: Final = re.compile(r"^Object (?:contains unknown|missing required) field `(?P<name>.*)`$", re.DOTALL)
@@ -92,10 +93,12 @@ def _check_form(body: bytes) -> None:
 
 
 def _check_depth(value: Any, left: int) -> None:
-    if left == 0:
+    if not isinstance(value, _NESTING):
+        return
+    if left == 1:
         raise XinyiError(Code.MALFORMED, f"the body is nested deeper than {MAX_DEPTH} levels")
-    if isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
+    for inner in value.values() if isinstance(value, dict) else value:
+        if isinstance(inner, _NESTING):
             _check_depth(inner, left - 1)
 
 
