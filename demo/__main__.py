@@ -7,17 +7,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from rich.console import Console
+import httpx
+from rich.markup import escape
 from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 
-from demo.person import Person
+from demo.person import Page, Person
 from demo.sandbox import Member, Sandbox
+from demo.surroundings import DemoFailed, console, say_command, told_in_one_sentence
 from xinyi_sdk import Answer, Consent, ConsentWithdrawn, Scenario, ScenarioMismatch, Xinyi, verify_receipt
 from xinyi_sdk.errors import APIError
-
-console = Console(highlight=False, soft_wrap=True)
 
 
 @dataclass
@@ -31,9 +31,9 @@ class Evidence:
 
 def main() -> None:
     """Runs the demo in a temporary folder."""
-    with TemporaryDirectory(prefix="xinyi-demo-") as folder:
+    with told_in_one_sentence("demo"), TemporaryDirectory(prefix="xinyi-demo-") as folder:
         kept = Evidence()
-        sandbox = Sandbox(Path(folder) / "sandbox", lambda words: console.print(f"  [dim]$ {words}[/dim]"))
+        sandbox = Sandbox(Path(folder), say_command)
         chapter("筹备", "The operator sets the platform up")
         sandbox.fill()
         bikes = sandbox.add_member(
@@ -50,11 +50,11 @@ def main() -> None:
         with sandbox.serving("--port", "0") as url:
             tell(url, bikes, bank, kept)
         verify_offline(sandbox, kept)
-    console.print()
-    console.print(
-        f"demo: {len(kept.answers)} checks answered, {kept.refused} refused, "
-        f"{len(kept.answers)} receipts verified offline"
-    )
+        console.print()
+        console.print(
+            f"demo: {len(kept.answers)} checks answered, {kept.refused} refused, "
+            f"{len(kept.answers)} receipts verified offline"
+        )
 
 
 def tell(url: str, bikes: Member, bank: Member, kept: Evidence) -> None:
@@ -86,7 +86,11 @@ def tell(url: str, bikes: Member, bank: Member, kept: Evidence) -> None:
 
 @contextmanager
 def partner(url: str, member: Member) -> Iterator[Xinyi]:
-    with Xinyi(base_url=url, client_id=member.client_id, private_key=member.private_key) as client:
+    """The partner's program. Its server is on this machine: no proxy stands between."""
+    with (
+        httpx.Client(trust_env=False) as http,
+        Xinyi(base_url=url, client_id=member.client_id, private_key=member.private_key, http_client=http) as client,
+    ):
         yield client
 
 
@@ -95,26 +99,41 @@ def consent(client: Xinyi, member: Member, scenario_id: str, person: Person, per
     request = client.consents.start(scenario=scenario_id, redirect_uri=member.redirect_uri)
     person.visit(request.url)
     person.press("persona", persona)
-    page = person.page
+    person.visit(f"{request.url}&lang=en")
+    english = person.page
+    person.visit(f"{request.url}&lang=zh")
     console.print(f"  [bold]{member.name}[/bold] sends them to the consent page. They sign in, and read:")
-    console.print(Padding(Panel(_gist(client.scenarios.get(scenario_id)), width=96, border_style="dim"), (0, 4)))
+    console.print(Padding(Panel(_gist(person.page, english), width=96, border_style="dim"), (0, 4)))
     callback = person.press("decision", "agree")
     given = client.consents.finish(callback, request)
     console.print(f"  They press [bold]同意[/bold] (agree); [bold]不同意[/bold] (refuse) was as near. → {given.id}")
-    assert any(member.name.startswith(word) for word in page.words), "the page names who asks"
     return given
 
 
-def _gist(scenario: Scenario) -> Table:
+def _gist(chinese: Page, english: Page) -> Table:
+    """What the page says, word for word: who asks, what for, which facts, how long, or else."""
     grid = Table.grid(padding=(0, 2))
-    for label, text in (
-        ("事项 what for", f"{scenario.name.zh} · {scenario.incentive.en}"),
-        ("用途 purpose", scenario.purpose.en),
-        ("期限 how long", f"{scenario.consent.max_days} days, {scenario.consent.uses}"),
-        ("不同意 or else", scenario.fallback.en),
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for label, zh, en in (
+        ("谁 who", _heading(chinese), _heading(english)),
+        ("用途 purpose", chinese.pair("用途"), english.pair("Purpose")),
+        ("事项 facts", "；".join(_facts(chinese)), "; ".join(_facts(english))),
+        ("期限 how long", chinese.pair("有效期"), english.pair("Lasts for")),
+        ("次数 checks", chinese.pair("次数"), english.pair("Checks")),
+        ("不同意 or else", " ".join(chinese.texts("p", "fallback")), " ".join(english.texts("p", "fallback"))),
     ):
-        grid.add_row(f"[dim]{label}[/dim]", text)
+        grid.add_row(f"[dim]{label}[/dim]", escape(zh))
+        grid.add_row("", f"[dim]{escape(en)}[/dim]")
     return grid
+
+
+def _heading(page: Page) -> str:
+    return " ".join(page.texts("h1"))
+
+
+def _facts(page: Page) -> list[str]:
+    return page.texts("h3", "facts")
 
 
 def check(client: Xinyi, member: Member, scenario_id: str, given: Consent, reference: str, kept: Evidence) -> None:
@@ -165,7 +184,7 @@ def refusal(
         console.print(f"    [bold red]refused[/bold red] {error.status} {error.code}: {error.problem['title']}")
         console.print(f"    [dim]what to do: {error.hint}[/dim]")
     else:
-        raise AssertionError(f"{expected.__name__} was expected")
+        raise DemoFailed(f"the check of {reference} was answered, and {expected.__name__} was expected")
 
 
 def verify_offline(sandbox: Sandbox, kept: Evidence) -> None:

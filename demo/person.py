@@ -1,10 +1,15 @@
-"""A person at a browser, reduced to what the pages need: links, forms and cookies."""
+"""A person at a browser, reduced to what the pages need: links, forms, cookies, and what they say."""
 
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from typing import Final
 from urllib.parse import urljoin
 
 import httpx
+
+from demo.surroundings import DemoFailed
+
+_BLOCKS: Final = frozenset({"h1", "h2", "h3", "p", "dt", "dd", "li"})
 
 
 @dataclass
@@ -17,14 +22,36 @@ class Form:
     buttons: list[tuple[str, str]] = field(default_factory=list)
 
 
+@dataclass
+class Block:
+    """A heading, paragraph, term or item, and the section that it stands in, by the id of its heading."""
+
+    section: str
+    tag: str
+    text: str = ""
+
+
 class Page(HTMLParser):
     """The forms and the text of a page."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
         self.forms: list[Form] = []
-        self.words: list[str] = []
+        self.blocks: list[Block] = []
+        self._section = ""
+        self._open: list[Block] = []
         self.feed(html)
+
+    def texts(self, tag: str, section: str = "") -> list[str]:
+        """What the blocks of this kind say, in one section or everywhere."""
+        return [block.text for block in self.blocks if block.tag == tag and section in {"", block.section}]
+
+    def pair(self, *terms: str) -> str:
+        """What the first of these terms that the page has is said to be."""
+        for term, said in zip(self.blocks, self.blocks[1:], strict=False):
+            if term.tag == "dt" and said.tag == "dd" and term.text in terms:
+                return said.text
+        raise DemoFailed(f"the page doesn't say {terms[0]}")
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
@@ -34,17 +61,29 @@ class Page(HTMLParser):
             self.forms[-1].fields[given.get("name", "")] = given.get("value", "")
         elif tag == "button" and self.forms:
             self.forms[-1].buttons.append((given.get("name", ""), given.get("value", "")))
+        elif tag == "section":
+            self._section = given.get("aria-labelledby", "")
+        elif tag in _BLOCKS:
+            self._open.append(Block(self._section, tag))
+            self.blocks.append(self._open[-1])
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "section":
+            self._section = ""
+        elif tag in _BLOCKS and self._open:
+            self._open.pop()
 
     def handle_data(self, data: str) -> None:
-        if text := data.strip():
-            self.words.append(text)
+        if self._open:
+            block = self._open[-1]
+            block.text = f"{block.text}{data}".strip("\n")
 
 
 class Person:
-    """Goes from page to page, and presses buttons."""
+    """Goes from page to page, and presses buttons. The server is on this machine: no proxy stands between."""
 
     def __init__(self, origin: str) -> None:
-        self._browser = httpx.Client(follow_redirects=False)
+        self._browser = httpx.Client(follow_redirects=False, trust_env=False)
         self._origin = origin
         self._url = origin
         self.page = Page("")
@@ -59,7 +98,7 @@ class Person:
             if form.action.endswith(at) and (name, value) in form.buttons:
                 fields = {**form.fields, **({name: value} if name else {})}
                 return self._follow(self._browser.request(form.method, urljoin(self._url, form.action), data=fields))
-        raise LookupError(f"the page has no button {name}={value}")
+        raise DemoFailed(f"{self._url} has no button {name}={value}")
 
     def _follow(self, response: httpx.Response) -> str:
         while response.is_redirect:

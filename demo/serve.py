@@ -3,15 +3,16 @@
 import signal
 from contextlib import suppress
 from pathlib import Path
-from threading import Event
+from typing import Final
 
-from rich.console import Console
 from rich.table import Table
 
 from demo.sandbox import Member, Sandbox
+from demo.surroundings import DemoFailed, console, say_command, told_in_one_sentence
 from xinyi.sandbox.personas import personas
 
-console = Console(highlight=False, soft_wrap=True)
+KEPT: Final = ("XINYI_HOST", "XINYI_PORT")
+"""What of the surroundings' settings holds for this server too."""
 CALLBACK = "http://127.0.0.1:8080/callback"
 MEMBERS = {
     "bikes": ("示例单车", "Sample Bikes", "bike-share", CALLBACK, ("bike-deposit",)),
@@ -21,21 +22,32 @@ MEMBERS = {
 
 def main() -> None:
     """Fills ``var/`` the first time, serves until Ctrl-C."""
-    sandbox = Sandbox(Path("var"), lambda words: console.print(f"[dim]$ {words}[/dim]"))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with told_in_one_sentence("serve"):
+        serve(Sandbox(Path("var"), say_command, kept=KEPT))
+
+
+def serve(sandbox: Sandbox) -> None:
+    """Serves what is in the sandbox, and ends with its server."""
     members = {slug: sandbox.member(slug) for slug in MEMBERS}
     if None in members.values():
         sandbox.fill()
         members = {slug: members[slug] or sandbox.add_member(slug, *about) for slug, about in MEMBERS.items()}
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with suppress(KeyboardInterrupt), sandbox.serving() as url:
-        show(url, [member for member in members.values() if member is not None])
-        Event().wait()
+    try:
+        with suppress(KeyboardInterrupt), sandbox.serving() as url:
+            show(url, [member for member in members.values() if member is not None])
+            assert sandbox.server is not None, "it is serving"
+            raise DemoFailed(f"the server ended by itself, with status {sandbox.server.wait()}")
+    except DemoFailed as error:
+        if str(error).startswith("can't listen"):
+            raise DemoFailed(f"{error}; try another port: XINYI_PORT=8001 make serve") from error
+        raise
 
 
 def show(url: str, members: list[Member]) -> None:
     """What to try next."""
     console.print()
-    console.rule("[bold]沙盒已就绪[/bold]  The sandbox is ready", align="left", style="dim")
+    console.rule("[bold]沙箱已就绪[/bold]  The sandbox is ready", align="left", style="dim")
     places = Table.grid(padding=(0, 2))
     for label, where in (
         ("接口文档 API reference", f"{url}/docs"),
