@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from xinyi_sdk import Batch, BatchItem, BatchState, Question, Xinyi, cli
 from xinyi_sdk._engine import Sources
 from xinyi_sdk._operations import PAGE
 from xinyi_sdk._progress import ProgressBar
+from xinyi_sdk.client import Batches
 
 PATH = "/v1/check-batches"
 
@@ -199,6 +200,25 @@ def test_an_interrupted_output_is_gone_on_with_where_it_stopped(
     assert cli.main(["batch", "follow", batch_id, "--out", str(out)]) == 0
     assert out.read_bytes() == whole
     capsys.readouterr()
+
+
+def test_ctrl_c_keeps_what_was_written(
+    command: Platform, asked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "results.ndjson"
+    follow = Batches.follow
+
+    def interrupted(self: Batches, batch_id: str, *, after: int = 0) -> Iterator[BatchItem]:
+        for item in follow(self, batch_id, after=after):
+            if item.number == 3:
+                raise KeyboardInterrupt
+            yield item
+
+    monkeypatch.setattr(Batches, "follow", interrupted)
+
+    assert cli.main(["batch", "submit", str(asked), "--out", str(out)]) == 130
+    assert numbers(out) == [1, 2]
+    assert "xinyi-sdk batch follow" in capsys.readouterr().err
 
 
 def test_the_command_names_the_lines_that_cant_be_taken(

@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command.
 
     0 is success, 1 a receipt that proves nothing or a platform that doesn't do what it is asked, 2 a wrong command or
-    an unreadable file.
+    an unreadable file, 130 an interrupted command.
     """
     parser = argparse.ArgumentParser(prog="xinyi-sdk", description=__doc__)
     parser.add_argument("--version", action="version", version=f"xinyi-sdk {__version__}")
@@ -49,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for line in _bad_items(error):
             print(line, file=sys.stderr)  # noqa: T201
         return 1
+    except KeyboardInterrupt:
+        return 130
     except (OSError, ValueError) as error:
         print(f"xinyi-sdk: {error}", file=sys.stderr)  # noqa: T201
         return 2
