@@ -1,5 +1,6 @@
 """``xinyi ledger``: export the transparency log, and verify it without trusting whoever stores it."""
 
+import asyncio
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -10,16 +11,21 @@ import click
 import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from sqlalchemy.exc import DBAPIError
 
-from ..kernel.clock import SystemClock
+from ..kernel.errors import XinyiError
+from ..ledger import repo
 from ..ledger.checkpoint import CheckpointKeys, InvalidCheckpoint
 from ..ledger.diagnosis import Fault
-from ..ledger.export import export_lines
+from ..ledger.export import NotAnExport, export_lines
 from ..ledger.model import Checkpoint
 from ..ledger.verify import Progress as Advance
 from ..ledger.verify import Report, verify_database, verify_export
-from ..wiring import Services, installation_keys
-from .context import current_settings, startup_errors, with_services
+from ..storage.database import Database
+from ..storage.key_files import UnfitKeys, open_keys
+from ..storage.migrate import NotMigrated, require_migrated
+from ..wiring import Services
+from .context import current_settings, told, with_services
 
 _readable = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -45,26 +51,54 @@ def verify(file: Path | None, jwks: Path | None, checkpoints: tuple[Path, ...]) 
     """Verify the whole log: every entry, every signed checkpoint, and the tree that is stored for proofs.
 
     Names the first entry (counted from 0) that was edited, deleted, reordered, inserted or truncated, and exits with
-    status 1. Entries erased by law are counted and no fault. Exits with status 2 when it can't verify at all.
+    status 1. Entries erased by law are counted and no fault. Exits with status 2 when it can't verify at all. Makes
+    nothing: neither keys nor a database.
     """
-    keys = _keys(jwks)
-    known = [_checkpoint(path, keys) for path in checkpoints]
-    if file is None:
-        _verify_database(keys, known)
-        return
+    try:
+        keys = _keys(jwks)
+        known = [_checkpoint(path, keys) for path in checkpoints]
+        report = _of_database(keys, known) if file is None else _of_export(file, keys, known)
+    except XinyiError as error:
+        raise CantVerify(told(error)) from error
+    except (NotAnExport, NotMigrated, PermissionError, UnfitKeys) as error:
+        raise CantVerify(str(error)) from error
+    except DBAPIError as error:
+        raise CantVerify("the database can't be read") from error
+    _conclude(report, known)
+
+
+class CantVerify(click.ClickException):
+    """There is nothing to verify, or nothing to verify it with."""
+
+    exit_code = 2
+
+    def format_message(self) -> str:
+        return f"can't verify: {self.message}"
+
+
+def _of_export(file: Path, keys: CheckpointKeys, known: Sequence[Checkpoint]) -> Report:
     with file.open("rb") as lines, _progress(file.stat().st_size, of_bytes=True) as advance:
-        report = verify_export(lines, keys, known, advance)
-    _conclude(report, known)
+        return verify_export(lines, keys, known, advance)
 
 
-@with_services
-async def _verify_database(services: Services, keys: CheckpointKeys, known: Sequence[Checkpoint]) -> None:
-    async with services.database.read() as tx:
-        size = await services.ledger.size(tx)
-    with _progress(size) as advance:
-        async with services.database.read() as tx:
-            report = await verify_database(tx, keys, known, advance)
-    _conclude(report, known)
+def _of_database(keys: CheckpointKeys, known: Sequence[Checkpoint]) -> Report:
+    settings = current_settings()
+    database = Database(settings.effective_database_url)
+    if database.is_sqlite and not database.files:  # to open it would make it
+        raise CantVerify(f"there is no database at {settings.effective_database_url}")
+
+    async def work() -> Report:
+        try:
+            await require_migrated(database)
+            async with database.read() as tx:
+                head = await repo.head(tx)
+            with _progress(0 if head is None else head.tree_size) as advance:
+                async with database.read() as tx:
+                    return await verify_database(tx, keys, known, advance)
+        finally:
+            await database.close()
+
+    return asyncio.run(work())
 
 
 @ledger.command()
@@ -91,9 +125,8 @@ async def checkpoint(services: Services) -> None:
 
 def _keys(jwks: Path | None) -> CheckpointKeys:
     if jwks is None:
-        with startup_errors():
-            settings = current_settings()
-            return CheckpointKeys(installation_keys(settings, SystemClock()).ledger.public_jwks())
+        settings = current_settings()
+        return CheckpointKeys(open_keys(settings.keys_dir, settings.environment).ledger.public_jwks())
     try:
         return CheckpointKeys(msgspec.json.decode(jwks.read_bytes(), type=dict[str, Any]))
     except ValueError as error:

@@ -42,6 +42,10 @@ class CheckpointLine(Struct, frozen=True, forbid_unknown_fields=True, tag_field=
     jws: str
 
 
+class NotAnExport(ValueError):
+    """A file that doesn't begin as an export does: what it is of can't be told."""
+
+
 class UnreadableLine(ValueError):
     """A line that isn't one of an export. ``number`` counts from 1."""
 
@@ -76,12 +80,14 @@ async def export_lines(tx: AsyncConnection) -> AsyncGenerator[bytes]:
             yield _line(_leaf_line(record) if isinstance(record, Leaf) else _checkpoint_line(record))
 
 
-def read_header(line: bytes) -> LogLine:
-    """The first line. Raises :class:`UnreadableLine`."""
+def read_header(line: bytes | None) -> LogLine:
+    """The first line, if there is one. Raises :class:`NotAnExport`."""
+    if line is None:
+        raise NotAnExport("it is empty: an export begins with a line that names the log")
     try:
         return msgspec.json.decode(line, type=LogLine)
     except msgspec.DecodeError as error:
-        raise UnreadableLine(1) from error
+        raise NotAnExport("it isn't a ledger's export: its first line doesn't name the log") from error
 
 
 def read_records(lines: Iterable[bytes]) -> Iterator[Record]:

@@ -272,16 +272,9 @@ async def verify_database(
 def verify_export(
     lines: Iterable[bytes], keys: CheckpointKeys, known: Sequence[Checkpoint] = (), progress: Progress | None = None
 ) -> Report:
-    """Verifies an exported log. A file without a line is the export of an empty log."""
+    """Verifies an exported log. Raises ``NotAnExport`` when the lines don't begin as one."""
     source = iter(_told(lines, progress))
-    first = next(source, None)
-    if first is None:
-        return _without_head(known, is_empty=True)
-    try:
-        header = read_header(first)
-    except UnreadableLine as error:
-        fault = Fault(FaultKind.EDITED, 0, 0, str(error))
-        return Report(log_id=None, entries=0, erased=0, checkpoints=0, root=b64url(EMPTY_ROOT), fault=fault)
+    header = read_header(next(source, None))
     verifier = Verifier(keys, header.log_id, known)
     newest = _newest(keys, header.checkpoint)
     if newest is not None and newest.log_id == header.log_id:

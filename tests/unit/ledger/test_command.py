@@ -54,6 +54,17 @@ def receipts(run: Run, tmp_path: Path) -> list[str]:
     return asyncio.run(fill())
 
 
+def begin(tmp_path: Path) -> None:
+    """An installation whose ledger is empty."""
+
+    async def work() -> None:
+        async with opened(tmp_path / "var"):
+            pass
+
+    (tmp_path / "var").mkdir(exist_ok=True)
+    asyncio.run(work())
+
+
 def tamper(tmp_path: Path, statement: str) -> None:
     async def work() -> None:
         async with opened(tmp_path / "var") as log:
@@ -76,7 +87,8 @@ def test_a_sound_log_ends_with_status_0_and_its_numbers(run: Run, receipts: list
     assert result.output.endswith("ledger: 5 entries verified, 1 erased, 3 checkpoints\n")
 
 
-def test_an_installation_without_entries_is_sound(run: Run) -> None:
+def test_an_installation_without_entries_is_sound(run: Run, tmp_path: Path) -> None:
+    begin(tmp_path)
     result = run("verify")
     assert result.exit_code == 0, result.output
     assert result.output.endswith("ledger: 0 entries verified, 0 erased, 0 checkpoints\n")
@@ -137,6 +149,7 @@ def test_a_kept_checkpoint_is_read_in_each_form_in_which_it_is_given(
     # The whole database is gone, and someone began anew with the same keys.
     for file in (tmp_path / "var").glob("xinyi.sqlite3*"):
         file.unlink()
+    begin(tmp_path)
     result = run("verify", "--checkpoint", "kept")
     assert result.exit_code == 1
     assert "ledger: truncated entries 0 to" in result.output
@@ -148,6 +161,43 @@ def test_a_file_without_a_checkpoint_is_refused_with_status_2(run: Run, receipts
     result = run("verify", "--checkpoint", "kept")
     assert result.exit_code == 2
     assert "--checkpoint" in result.output
+
+
+def test_where_nothing_is_installed_nothing_is_verified_and_nothing_made(run: Run, tmp_path: Path) -> None:
+    result = run("verify")
+    assert result.exit_code == 2
+    assert result.output.startswith("Error: can't verify: ")
+    assert str(tmp_path / "var" / "keys") in result.output
+    assert not (tmp_path / "var").exists()
+
+
+@pytest.mark.parametrize("missing", ["database", "keys", "schema"])
+def test_an_installation_that_lacks_something_is_not_completed(
+    run: Run, receipts: list[str], tmp_path: Path, missing: str
+) -> None:
+    database, key_file = tmp_path / "var" / "xinyi.sqlite3", tmp_path / "var" / "keys" / "ledger.jwks.json"
+    if missing == "keys":
+        key_file.unlink()
+    else:
+        for file in (tmp_path / "var").glob("xinyi.sqlite3*"):
+            file.unlink()
+    if missing == "schema":
+        database.write_bytes(b"")
+    before = sorted(path for path in (tmp_path / "var").rglob("*") if path.is_file())
+    result = run("verify")
+    assert result.exit_code == 2
+    assert result.output.startswith("Error: can't verify: ")
+    assert sorted(path for path in (tmp_path / "var").rglob("*") if path.is_file()) == before
+
+
+@pytest.mark.parametrize("text", ["", "{}\n", "no export\n", "without its header"])
+def test_a_file_that_is_no_export_cannot_be_verified(run: Run, receipts: list[str], tmp_path: Path, text: str) -> None:
+    if text == "without its header":
+        text = "\n".join(run("export").output.splitlines()[1:])
+    Path("log.ndjson").write_text(text)
+    result = run("verify", "--file", "log.ndjson", "--jwks", jwks(tmp_path))
+    assert result.exit_code == 2
+    assert result.output.startswith("Error: can't verify: it is")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"keys":[]}'])
