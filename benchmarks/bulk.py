@@ -1,0 +1,59 @@
+"""Many generated rows at once, past the product: SQLite's own ``executemany``, PostgreSQL's ``COPY``."""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import asyncpg
+from sqlalchemy import Column, Table
+
+from xinyi.storage.database import driver_url
+
+_SQLITE_TIME: Final = "%Y-%m-%d %H:%M:%S.%f"
+
+
+class Bulk:
+    """One database, addressed as the setting ``database_url`` does. No server may be running on it meanwhile."""
+
+    def __init__(self, url: str) -> None:
+        self._url = driver_url(url)
+        self._dialect = self._url.get_dialect()()
+        self.is_sqlite = self._url.get_backend_name() == "sqlite"
+
+    def moment(self, at: datetime) -> Any:
+        """A time as this database's driver takes it."""
+        return at.astimezone(UTC).strftime(_SQLITE_TIME) if self.is_sqlite else at
+
+    def raw(self, column: Column[Any], value: Any) -> Any:
+        """A value of this column, read with SQLAlchemy, as the driver takes it."""
+        process = column.type.dialect_impl(self._dialect).bind_processor(self._dialect)
+        return value if process is None else process(value)
+
+    async def load(self, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Inserts all rows in one transaction."""
+        if self.is_sqlite:
+            self._insert(table, columns, rows)
+        else:
+            connection = await asyncpg.connect(self._plain)
+            try:
+                await connection.copy_records_to_table(table.name, records=rows, columns=columns)
+                await connection.execute(f"ANALYZE {table.name}")
+            finally:
+                await connection.close()
+
+    def _insert(self, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        places = ", ".join("?" * len(columns))
+        connection = sqlite3.connect(str(self._url.database), isolation_level=None)
+        try:
+            connection.execute("PRAGMA synchronous=OFF")
+            connection.execute("BEGIN")
+            connection.executemany(f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({places})", rows)  # noqa: S608 (our own names)
+            connection.execute("COMMIT")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            connection.close()
+
+    @property
+    def _plain(self) -> str:
+        return self._url.set(drivername="postgresql").render_as_string(hide_password=False)
