@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -11,8 +11,13 @@ OTHERS: Final = 0o077
 
 
 def make_private(path: Path) -> None:
-    """Makes the file, empty and its owner's alone, unless it is there: a file that is there stays as it is."""
-    os.close(os.open(path, os.O_CREAT | os.O_RDONLY, OWNER_ALONE))
+    """Makes the file, empty and its owner's alone, unless it is there: a file that is there stays as it is.
+
+    And it isn't opened: to close any handle of a file drops all locks that the process holds on it (POSIX), SQLite's
+    among them. Another process would then take itself for the last one and remove the log that is being written.
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDONLY, OWNER_ALONE))
 
 
 @contextmanager

@@ -1,8 +1,11 @@
 """The database away, back, and too busy."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -96,4 +99,25 @@ async def test_a_transaction_sees_what_others_commit_meanwhile(postgres: Postgre
     database = Database(postgres.url)
     async with database.read() as tx:
         assert (await tx.execute(text("SHOW transaction_isolation"))).scalar_one() == "read committed"
+    await database.close()
+
+
+async def test_another_process_that_comes_and_goes_leaves_the_log_alone(tmp_path: Path):
+    """SQLite's last connection removes the log: who is last it knows by locks, which a stray close would drop."""
+    path = tmp_path / "xinyi.sqlite3"
+
+    def told_by_another_process() -> str:
+        program = f"import sqlite3; c = sqlite3.connect({str(path)!r}); print(*c.execute('SELECT n FROM t')); c.close()"
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    database = Database(f"sqlite:///{path}")
+    async with database.transaction() as tx:
+        await tx.execute(text("CREATE TABLE t (n INTEGER)"))
+    async with database.read(), database.read():  # a second connection is made
+        pass
+    assert told_by_another_process() == ""
+    async with database.transaction() as tx:
+        await tx.execute(text("INSERT INTO t VALUES (1)"))
+    assert told_by_another_process() == "(1,)"
     await database.close()
