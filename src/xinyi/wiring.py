@@ -76,7 +76,7 @@ class Services(Struct, frozen=True, kw_only=True):
         cache, uses = _short_lived_state(settings, database, clock)
         catalogue = Catalogue.load(settings.scenarios_dir)
         scenarios = Registry.load(catalogue, settings.scenarios_dir)
-        subjects = SubjectService(keys, clock, allow_synthetic=settings.is_sandbox)
+        subjects = SubjectService(keys, clock, synthetic=settings.is_sandbox)
         partners = PartnerService(clock, sandbox=settings.is_sandbox)
         records = RecordService(catalogue, clock)
         imports = RecordImports(database, clock, subjects=subjects, catalogue=catalogue, partners=partners)

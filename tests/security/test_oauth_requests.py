@@ -110,6 +110,14 @@ async def test_pushed_requests_that_are_refused(bank: PartnerProgram, form: dict
     assert error(await bank.par(SCENARIO, **form)) == code
 
 
+async def test_a_sandbox_asks_nobody_real(bank: PartnerProgram):
+    refused = await bank.par(
+        SCENARIO, authorization_details=details(SCENARIO, subject={"identifier": "11010519491231002X"})
+    )
+    assert error(refused) == "invalid_authorization_details"
+    assert "synthetic subjects only" in refused.json()["error_description"]
+
+
 async def test_a_refused_identifier_is_not_repeated(bank: PartnerProgram):
     named = details(SCENARIO, subject={"identifier": "110105194912310029"})
     assert "110105194912310029" not in (await bank.par(SCENARIO, authorization_details=named)).text

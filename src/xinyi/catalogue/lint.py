@@ -5,6 +5,7 @@ from typing import Final
 
 from .files import Problem, Source
 from .model import RecordType, TextField
+from .negative import NEGATIVE
 
 _BANNED: Final = (
     (
@@ -28,10 +29,7 @@ _BANNED: Final = (
     ),
     (
         "only positive facts are recorded",
-        re.compile(
-            r"blacklist|dishonest|default(ed|er)|penalt|overdue|violation|失信|黑名单|处罚|违约|违法|逾期",
-            re.IGNORECASE,
-        ),
+        re.compile(rf"{NEGATIVE.pattern}|violation|违法", re.IGNORECASE),
     ),
 )
 

@@ -8,11 +8,13 @@ import msgspec
 from msgspec import Struct
 
 from ..catalogue.model import Fault, FieldError, RecordType, Value
+from ..catalogue.negative import is_negative
 from ..catalogue.service import Catalogue
 from ..kernel.canonical import digest
 from ..kernel.clock import CHINA_TIME
 from ..subjects import regions
 from ..subjects.model import Identifier, IdentifierRefused
+from ..subjects.scanning import holds_identifier
 from ..subjects.service import SubjectService
 from .model import RowProblem, RowRefused
 from .rows import Row
@@ -63,7 +65,7 @@ class RowChecker:
         observed_at = self._observed_at(row.observed_at)
         fields = self._fields(row.fields, record_type, observed_at)
         valid_until = _valid_until(row.valid_until, record_type.ends_at(fields), observed_at)
-        _require_no_identifier(identifier, {"source_ref": source_ref, **fields})
+        self._require_fit_text({"source_ref": source_ref, **fields}, identifier)
         return Checked(
             identifier=identifier,
             record_type=record_type.code,
@@ -110,6 +112,16 @@ class RowChecker:
         except FieldError as error:
             raise RowRefused("fields" if error.member == "fields" else f"fields.{error.member}", error.code) from None
 
+    def _require_fit_text(self, stored: Mapping[str, Value], subject: Identifier) -> None:
+        """What a source may put into its texts is stored in clear, and shown: no identifier, and nothing negative."""
+        for member, value in stored.items():
+            if isinstance(value, str):
+                named = member if member == "source_ref" else f"fields.{member}"
+                if holds_identifier(value, self._now, subject):
+                    raise RowRefused(named, RowProblem.HOLDS_IDENTIFIER)
+                if is_negative(value):
+                    raise RowRefused(named, RowProblem.NEGATIVE_TEXT)
+
 
 def _source_ref(text: str) -> str:
     if not 1 <= len(text) <= MAX_SOURCE_REF:
@@ -151,10 +163,3 @@ def _moment(member: str, text: str, *, at_end_of_day: bool = False) -> datetime:
     if not in_range:
         raise RowRefused(member, Fault.OUT_OF_RANGE)
     return moment.astimezone(UTC)
-
-
-def _require_no_identifier(identifier: Identifier, stored: Mapping[str, Value]) -> None:
-    """Identifiers are never stored in clear, wherever a source may have put them."""
-    for member, value in stored.items():
-        if isinstance(value, str) and identifier.value in value.upper():
-            raise RowRefused(member if member == "source_ref" else f"fields.{member}", RowProblem.HOLDS_IDENTIFIER)

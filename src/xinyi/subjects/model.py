@@ -52,6 +52,7 @@ class IdentifierProblem(StrEnum):
     BIRTH_DATE = "identifier_birth_date"
     UNDER_AGE = "identifier_under_age"
     SYNTHETIC = "identifier_synthetic"
+    NOT_SYNTHETIC = "identifier_not_synthetic"
 
     @property
     def sentence(self) -> str:
@@ -66,6 +67,7 @@ _SENTENCES = {
     IdentifierProblem.BIRTH_DATE: "the identifier's date of birth isn't a past day of the calendar",
     IdentifierProblem.UNDER_AGE: "a subject is 18 or older",
     IdentifierProblem.SYNTHETIC: "synthetic subjects exist in the sandbox only",
+    IdentifierProblem.NOT_SYNTHETIC: "the sandbox is for synthetic subjects only, whose region begins with 99",
 }
 
 

@@ -17,19 +17,21 @@ from .sealing import Pseudonyms
 class SubjectService:
     """Subjects by identifier.
 
-    ``allow_synthetic`` is true in the sandbox alone: made-up subjects have no place among real ones.
+    ``synthetic`` is true in the sandbox alone: made-up subjects have no place among real ones, nor real ones there.
     """
 
-    def __init__(self, keys: Keys, clock: Clock, *, allow_synthetic: bool) -> None:
+    def __init__(self, keys: Keys, clock: Clock, *, synthetic: bool) -> None:
         self._pseudonyms = Pseudonyms(keys)
         self._clock = clock
-        self._allow_synthetic = allow_synthetic
+        self._synthetic = synthetic
 
     def validate(self, text: str, kind: SubjectKind | None = None) -> Identifier:
         """The identifier in ``text``. Raises :class:`IdentifierRefused` with the problem."""
         identifier = identifiers.parse(text, self._clock.now(), kind)
-        if identifier.is_synthetic and not self._allow_synthetic:
-            raise IdentifierRefused(IdentifierProblem.SYNTHETIC)
+        if identifier.is_synthetic is not self._synthetic:
+            raise IdentifierRefused(
+                IdentifierProblem.SYNTHETIC if identifier.is_synthetic else IdentifierProblem.NOT_SYNTHETIC
+            )
         return identifier
 
     def parse(self, text: str, kind: SubjectKind | None = None, *, source: str = "/subject") -> Identifier:

@@ -55,7 +55,7 @@ class Desk:
         self.database = database
         self.catalogue = _catalogue()
         self.partners = PartnerService(self.clock, sandbox=True)
-        self.subjects = SubjectService(fresh_keys(folder), self.clock, allow_synthetic=sandbox)
+        self.subjects = SubjectService(fresh_keys(folder), self.clock, synthetic=sandbox)
         self.records = RecordService(self.catalogue, self.clock)
         self.imports = RecordImports(
             database, self.clock, subjects=self.subjects, catalogue=self.catalogue, partners=self.partners

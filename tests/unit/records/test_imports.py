@@ -178,6 +178,19 @@ BAD_ROWS: list[tuple[dict[str, Any], str, str | None]] = [
         "holds_identifier",
         "fields.title",
     ),
+    (
+        {"record_type": "HONOUR", "fields": {"title": OTHER.value, "level": "county", "date": "2026-01-01"}},
+        "holds_identifier",
+        "fields.title",
+    ),
+    ({"source_ref": "110105 19491231-002x"}, "holds_identifier", "source_ref"),
+    (
+        {"record_type": "HONOUR", "fields": {"title": "无失信记录企业", "level": "county", "date": "2026-01-01"}},
+        "negative_text",
+        "fields.title",
+    ),
+    ({"source_ref": "处罚-2026-1"}, "negative_text", "source_ref"),
+    ({"subject": "9144030071526726XG"}, "identifier_not_synthetic", "subject"),
 ]
 
 
@@ -324,10 +337,10 @@ async def test_a_person_and_a_company_may_have_the_same_digits(desk: Desk) -> No
     person = next(
         found
         for number in range(1000)
-        if uscc.is_valid((found := identities.person(1100, date(1990, 5, 1), number)).value)
+        if uscc.is_valid((found := identities.person(9911, date(1990, 5, 1), number)).value)
     )
     await desk.send([row(subject=person.value, source_ref="a")])
-    await desk.send([row(subject=person.value, source_ref="b", subject_kind="legal_person", region="110000")])
+    await desk.send([row(subject=person.value, source_ref="b", subject_kind="legal_person")])
     async with desk.database.read() as tx:
         kinds = [desk.subjects.validate(person.value, kind) for kind in SubjectKind]
         ids = [await desk.subjects.find(tx, each) for each in kinds]

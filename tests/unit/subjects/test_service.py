@@ -1,5 +1,6 @@
 """Subjects are found by a keyed hash, sealed at rest, and known to each partner by another id."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy import select, update
 from tests.support.clock import ManualClock
 from tests.support.keys import fresh_keys
 from xinyi.kernel.errors import Code, XinyiError
+from xinyi.sandbox import identities
 from xinyi.storage.database import Database
 from xinyi.storage.keys import Keys, Secret, Version
 from xinyi.subjects.service import SubjectService
@@ -18,8 +20,10 @@ from xinyi.subjects.tables import subjects
 pytestmark = pytest.mark.anyio
 
 SYNTHETIC = "990101199003070015"
-PERSON = "11010519491231002X"
-COMPANY = "91110000710926094P"
+PERSON = identities.person(1, date(1990, 5, 1), 7).value
+COMPANY = identities.company(1, 7).value
+REAL_FORM = "11010519491231002X"
+"""The sample of GB 11643."""
 
 
 @pytest.fixture
@@ -27,8 +31,8 @@ def keys(tmp_path: Path) -> Keys:
     return fresh_keys(tmp_path / "keys")
 
 
-def service_with(keys: Keys, *, allow_synthetic: bool = True) -> SubjectService:
-    return SubjectService(keys, ManualClock(), allow_synthetic=allow_synthetic)
+def service_with(keys: Keys, *, synthetic: bool = True) -> SubjectService:
+    return SubjectService(keys, ManualClock(), synthetic=synthetic)
 
 
 def rotated(secret: Secret) -> Secret:
@@ -130,5 +134,13 @@ def test_a_malformed_identifier_is_a_coded_error_that_does_not_repeat_it(keys: K
 def test_made_up_subjects_exist_in_the_sandbox_only(keys: Keys) -> None:
     assert service_with(keys).parse(SYNTHETIC).is_synthetic
     with pytest.raises(XinyiError) as error:
-        service_with(keys, allow_synthetic=False).parse(SYNTHETIC)
+        service_with(keys, synthetic=False).parse(SYNTHETIC)
     assert error.value.code is Code.INVALID
+
+
+def test_real_subjects_exist_outside_the_sandbox_only(keys: Keys) -> None:
+    assert not service_with(keys, synthetic=False).parse(REAL_FORM).is_synthetic
+    with pytest.raises(XinyiError) as error:
+        service_with(keys).parse(REAL_FORM)
+    assert (error.value.code, error.value.source) == (Code.INVALID, "/subject")
+    assert "synthetic subjects only" in str(error.value.detail)
