@@ -71,24 +71,43 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def stopped(installation: Installation, rows: Path, with_signal: signal.Signals) -> tuple[int, str]:
+    """Stops an import once it has told a line as stored; gives that line, and what it said after that."""
+    process = installation.start("records", "import", str(rows), "--source", "utilities")
+    told = 0
+    try:
+        assert process.stderr is not None
+        while not told:
+            line = process.stderr.readline()
+            assert line, "the import ended before it was stopped"
+            if found := re.fullmatch(r"stored up to line (\d+)\n", line):
+                told = int(found[1])
+        os.kill(process.pid, with_signal)
+    finally:
+        _, said = process.communicate(timeout=30)
+    return told, said
+
+
 @pytest.fixture
 def killed(rows: Path, tmp_path: Path) -> tuple[Installation, int]:
     """An installation whose import was killed, and the last line that it had told as stored."""
     installation = Installation(tmp_path / "killed")
-    process = installation.start("records", "import", str(rows), "--source", "utilities")
-    try:
-        assert process.stderr is not None
-        told = 0
-        while not told:
-            line = process.stderr.readline()
-            assert line, "the import ended before it was killed"
-            if found := re.fullmatch(r"stored up to line (\d+)\n", line):
-                told = int(found[1])
-        os.kill(process.pid, signal.SIGKILL)
-    finally:
-        process.communicate(timeout=30)
-    assert process.returncode == -signal.SIGKILL
+    told, _ = stopped(installation, rows, signal.SIGKILL)
     return installation, told
+
+
+def test_an_interrupted_import_says_what_is_stored_and_how_to_go_on(rows: Path, tmp_path: Path) -> None:
+    installation = Installation(tmp_path / "interrupted")
+    told, said = stopped(installation, rows, signal.SIGINT)
+    [(lines,)] = installation.query("SELECT lines FROM record_batches")
+    found = re.search(r"interrupted, stored up to line (\d+): the same command goes on there\n", said)
+    assert found, said
+    assert told <= int(found[1]) <= lines
+    assert "Traceback" not in said
+    assert (
+        f"goes on after line {lines}"
+        in installation.run("records", "import", str(rows), "--source", "utilities").stderr
+    )
 
 
 def test_a_killed_import_keeps_what_it_told_and_completes_on_the_next_run(

@@ -1,5 +1,6 @@
 """``xinyi records``: import what sources send."""
 
+import asyncio
 import hashlib
 import sys
 import time
@@ -9,7 +10,6 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 import click
-import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
@@ -20,6 +20,7 @@ from ..records.model import RecordBatch, Verdict
 from ..records.rows import Format
 from ..wiring import Services
 from .context import with_services
+from .reports import report_file
 
 SOME_REJECTED: Final = 3
 """Exit status when the import went through and rejected some rows."""
@@ -53,18 +54,23 @@ async def import_(services: Services, file: str, source: str, format_: str | Non
     same file again changes nothing. A bad row is rejected and never stops the others. The report, the summary and
     errors name line, member and code, never a value or an identifier.
 
+    The report is checked to be possible first, and is there once the import went through.
+
     Exits with status 3 when rows were rejected, 1 when the import couldn't go on, 0 otherwise.
     """
     kind = Format(format_ or ("csv" if file.lower().endswith(".csv") else "ndjson"))
-    with _opened(file) as stream:
+    with _opened(file) as stream, report_file(report, stream) as verdicts:
         digest = _digest(stream) if stream.seekable() else None  # a pipe can be read but once
         batch = await services.imports.open(source, kind, digest)
         if batch.lines:
             click.echo(f"goes on after line {batch.lines}", err=True)
-        with _progress(batch, _count(stream) if stream.seekable() else None) as committed:
-            batch = await services.imports.run(batch, stream, committed)
-    if report is not None:
-        await _report(services, batch, report)
+        with (
+            _progress(batch, _count(stream) if stream.seekable() else None) as committed,
+            _interruption_told(batch, committed, resumes=stream.seekable()) as noted,
+        ):
+            batch = await services.imports.run(batch, stream, noted)
+        if verdicts is not None:
+            await verdicts.write(services.imports.report(batch.id))
     Console(stderr=True).print(_summary(batch))
     if batch.rejected:
         if report is None:
@@ -120,11 +126,22 @@ def _notes() -> Committed:
     return note
 
 
-async def _report(services: Services, batch: RecordBatch, path: Path) -> None:
-    encoder = msgspec.json.Encoder()
-    with path.open("wb") as out:
-        async for verdict in services.imports.report(batch.id):
-            out.write(encoder.encode(verdict) + b"\n")
+@contextmanager
+def _interruption_told(batch: RecordBatch, committed: Committed, *, resumes: bool) -> Iterator[Committed]:
+    """Says what is stored, and how to go on, when somebody stops the import."""
+    stored = batch.lines
+
+    def note(now: RecordBatch) -> None:
+        nonlocal stored
+        stored = now.lines
+        committed(now)
+
+    try:
+        yield note
+    except asyncio.CancelledError:
+        how = "the same command goes on there" if resumes else "send it again, what is stored stays as it is"
+        click.echo(f"interrupted, stored up to line {stored}: {how}", err=True)
+        raise
 
 
 def _summary(batch: RecordBatch) -> Table:

@@ -57,6 +57,28 @@ def test_rejected_rows_show_in_the_status_and_the_report(run: Runner, tmp_path: 
     assert COMPANY.value not in said
 
 
+def test_a_report_that_cannot_be_written_is_said_before_anything_is_imported(run: Runner, tmp_path: Path) -> None:
+    run.add()
+    path = tmp_path / "rows.ndjson"
+    path.write_bytes(ndjson([row()]))
+    for report, reason in ((tmp_path / "nowhere" / "report", "can't write"), (path, "is the file that is to be")):
+        result = run(records, "import", str(path), "--source", "bureau", "--report", str(report))
+        assert (result.exit_code, reason in result.stderr) == (2, True)
+    assert path.read_bytes() == ndjson([row()])
+    assert "accepted" in run(records, "import", str(path), "--source", "bureau", "--report", "report").stderr
+    assert Path("report").read_bytes() == b'{"line":1,"verdict":"accepted"}\n'
+
+
+def test_no_report_of_an_earlier_import_is_left_beside_an_error(run: Runner, tmp_path: Path) -> None:
+    run.add()
+    path, report = tmp_path / "rows.ndjson", tmp_path / "report"
+    path.write_bytes(ndjson([row()]))
+    assert run(records, "import", str(path), "--source", "bureau", "--report", str(report)).exit_code == 0
+    assert report.exists()
+    assert run(records, "import", str(path), "--source", "nobody", "--report", str(report)).exit_code == 1
+    assert {each.name for each in tmp_path.iterdir()} == {"rows.ndjson", "var"}
+
+
 def test_standard_input_is_imported(run: Runner) -> None:
     run.add()
     result = run(records, "import", "-", "--source", "bureau", stdin=ndjson([row()]))
@@ -94,13 +116,5 @@ def test_personas_are_imported_through_the_same_door(run: Runner, tmp_path: Path
         assert run(records, "import", str(path), "--source", path.stem).exit_code == 0
 
 
-def test_one_source_s_rows_go_to_standard_output(run: Runner, tmp_path: Path) -> None:
-    options = ("--subjects", "50", "--seed", "3", "--today", "2026-11-02")
-    run(sandbox, "generate", *options, "--out", str(tmp_path / "out"))
-    result = run(sandbox, "generate", *options, "--source", "tax")
-    assert result.stdout_bytes == (tmp_path / "out" / "tax.ndjson").read_bytes() != b""
-
-
 def test_what_to_generate_must_be_said(run: Runner) -> None:
     assert run(sandbox, "generate").exit_code == 2
-    assert run(sandbox, "generate", "--personas").exit_code == 2
