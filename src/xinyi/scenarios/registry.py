@@ -10,7 +10,7 @@ from ..kernel.errors import Code, XinyiError
 from .behaviours import Behaviour
 from .cases import Case
 from .load import load_behaviours, load_folder
-from .model import Disclose, Scenario, Uses
+from .model import ConsentForm, Disclose, Scenario, Uses
 
 
 class Registry:
@@ -94,6 +94,8 @@ class Registry:
         widens what was consented to.
         """
         latest = latest or self._published.get(consented.id)
+        if latest is consented:
+            return not consented.published
         return latest is None or not consented.published or widens(consented, latest)
 
 
@@ -102,19 +104,25 @@ def widens(old: Scenario, new: Scenario) -> bool:
     return (
         not new.units <= old.units
         or not new.record_types <= old.record_types
+        or new.subject_kind is not old.subject_kind
         or new.purpose != old.purpose
+        or new.legal_basis != old.legal_basis
         or new.retention_days > old.retention_days
         or new.answer_ttl > old.answer_ttl
         or new.consent.max_days > old.consent.max_days
         or (new.consent.uses is Uses.RECURRING and old.consent.uses is Uses.ONCE)
+        or (new.consent.form is ConsentForm.WRITTEN and old.consent.form is not ConsentForm.WRITTEN)
         or any(_shows_more(old, new, criterion.id) for criterion in new.criteria if criterion.units)
     )
 
 
 def _shows_more(old: Scenario, new: Scenario, criterion_id: str) -> bool:
-    """Whether a unit that both have means more now: other facts, a value instead of a band, or finer bands."""
+    """Whether a unit that both have means more now: another fact, a value instead of a band, or finer bands.
+
+    What is told of a criterion is told of its very test: that more, or fewer, months are met is another fact.
+    """
     before, after = old.criterion(criterion_id), new.criterion(criterion_id)
-    if after.record != before.record:
+    if (after.record, after.test, after.max_age) != (before.record, before.test, before.max_age):
         return True
     if after.disclose is Disclose.VALUE and before.disclose is not Disclose.VALUE:
         return True

@@ -10,12 +10,16 @@ from tests.unit.scenarios.conftest import Workshop
 from xinyi.catalogue.files import FileError
 from xinyi.kernel.errors import Code, XinyiError
 from xinyi.kernel.text import Text
-from xinyi.scenarios.model import ConsentForm, ConsentTerms, Criterion, Disclose, Rule, Scenario, Uses
+from xinyi.scenarios.model import Condition, ConsentForm, ConsentTerms, Criterion, Disclose, Rule, Scenario, Uses
 from xinyi.scenarios.registry import Registry, widens
+from xinyi.subjects.model import SubjectKind
 
 ONCE = ConsentTerms(form=ConsentForm.WRITTEN, max_days=90, uses=Uses.ONCE)
+SEPARATE = replace(ONCE, form=ConsentForm.SEPARATE)
 FIRST = replace(TELLING, consent=ONCE)
 [CRITERION] = FIRST.criteria
+OTHER = Condition(at_least=99)
+[OTHER_KIND] = set(SubjectKind) - {FIRST.subject_kind}
 
 
 def with_criterion(**changes: object) -> Scenario:
@@ -51,6 +55,15 @@ BANDED = replace(
             replace(BANDED, version=2, criteria=(replace(BANDED.criteria[0], bands={"n": (1, 5, 10)}),)),
         ),
         ("the same unit about another fact", FIRST, with_criterion(record="T1B")),
+        (
+            "the same unit about another test",
+            FIRST,
+            with_criterion(test={**CRITERION.test, "n": OTHER}),
+        ),
+        ("the same unit about another time", FIRST, with_criterion(max_age=timedelta(days=30))),
+        ("written consent", replace(FIRST, consent=SEPARATE), replace(FIRST, version=2)),
+        ("another kind of subject", FIRST, replace(FIRST, version=2, subject_kind=OTHER_KIND)),
+        ("another legal basis", FIRST, replace(FIRST, version=2, legal_basis=Text("其他", "other"))),
     ],
 )
 def test_what_widens_has_to_be_asked_for_again(why: str, old: Scenario, new: Scenario) -> None:
@@ -64,7 +77,12 @@ def test_what_widens_has_to_be_asked_for_again(why: str, old: Scenario, new: Sce
         ("nothing but the number", FIRST, replace(FIRST, version=2)),
         ("fewer fields", FIRST, with_criterion(fields=("g",))),
         ("one criterion less", with_another(), replace(FIRST, version=3)),
-        ("another threshold", FIRST, with_criterion(max_age=timedelta(days=30))),
+        (
+            "another time, of which nothing is told",
+            with_another(),
+            with_another(max_age=timedelta(days=9)),
+        ),
+        ("separate consent in place of written", FIRST, replace(FIRST, version=2, consent=SEPARATE)),
         ("shorter retention", FIRST, replace(FIRST, version=2, retention_days=1)),
         ("shorter consent", FIRST, replace(FIRST, version=2, consent=replace(ONCE, max_days=1))),
         ("a band in place of a value", with_criterion(fields=("n",)), replace(BANDED, version=3)),
