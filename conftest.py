@@ -1,7 +1,7 @@
 """What every test shares."""
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from xinyi.storage.database import Database
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(Counts())
+    config.pluginmanager.register(Counts(), "counts")
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +30,14 @@ def _closed_world() -> Iterator[None]:
                 patch.delenv(name)
         forbid_network(patch)
         yield
+
+
+@pytest.fixture
+def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Says a line at the end of the run: what a test counted or measured."""
+    counts = request.config.pluginmanager.get_plugin("counts")
+    assert isinstance(counts, Counts)
+    return counts.told.append
 
 
 @pytest.fixture(scope="session")

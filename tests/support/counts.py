@@ -1,13 +1,13 @@
-"""A closing line that says how many tests of each kind ran."""
+"""Closing lines that say how many tests of each kind ran, and what some of them counted or measured."""
 
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-KINDS = ("unit", "property", "api", "flow", "browser")
+KINDS = ("unit", "property", "api", "flow", "fault", "browser")
 """Named first and always, so that a kind without tests shows as 0."""
-FOLDERS = {"flows": "flow"}
+FOLDERS = {"flows": "flow", "faults": "fault"}
 """Folders that are called otherwise than the kind of their tests."""
 
 
@@ -16,6 +16,7 @@ class Counts:
 
     def __init__(self) -> None:
         self.ran: Counter[str] = Counter()
+        self.told: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call" and report.outcome != "skipped":
@@ -26,6 +27,10 @@ class Counts:
         counted = ", ".join(f"{kind} {self.ran[kind]}" for kind in (*KINDS, *others))
         terminalreporter.section("tests by kind")
         terminalreporter.line(counted)
+        if self.told:
+            terminalreporter.section("counted and measured")
+            for line in self.told:
+                terminalreporter.line(line)
 
 
 def kind_of(nodeid: str) -> str:

@@ -33,13 +33,15 @@ class Operation(Struct, frozen=True, kw_only=True):
     end: int
     result: str = ""
     """For ``ASK``: the check's id when it was answered with data, else the code of the refusal."""
+    first: int | None = None
+    """For ``ASK`` with an idempotency key: when that was first used. A refusal may be the one of then."""
 
     @property
     def answered(self) -> bool:
         return self.result.startswith("chk_")
 
 
-_CLOSED_BY: Final = {
+CLOSED_BY: Final = {
     "consent_withdrawn": (Kind.WITHDRAW, None),
     "consent_paused": (Kind.PAUSE, Kind.RESUME),
     "partner_suspended": (Kind.SUSPEND, Kind.REINSTATE),
@@ -62,14 +64,14 @@ def violations(history: Iterable[Operation], *, once: Iterable[str] = ()) -> lis
 
 
 def _unexplained(ask: Operation, changes: dict[tuple[Kind, str], list[Operation]]) -> Iterator[str]:
-    for code, (close, open_) in _CLOSED_BY.items():
+    for code, (close, open_) in CLOSED_BY.items():
         closings = [change for on in ask.on for change in changes.get((close, on), ())]
         openings = [change for on in ask.on for change in changes.get((open_, on), ())] if open_ else []
         if ask.answered and _surely_closed(ask, closings, openings):
             yield f"answered after {close}: {ask}"
         if ask.result == code and not _perhaps_closed(ask, closings, openings):
             yield f"refused without {close}: {ask}"
-    if not ask.answered and ask.result not in {*_CLOSED_BY, "consent_consumed"}:
+    if not ask.answered and ask.result not in {*CLOSED_BY, "consent_consumed"}:
         yield f"neither answered nor refused: {ask}"
 
 
@@ -84,9 +86,9 @@ def _surely_closed(ask: Operation, closings: Sequence[Operation], openings: Sequ
 
 def _perhaps_closed(ask: Operation, closings: Sequence[Operation], openings: Sequence[Operation]) -> bool:
     """Whether one closing may have come before the end of the ask, and no opening surely came after it and before."""
+    start = ask.start if ask.first is None else ask.first
     return any(
-        closing.start < ask.end
-        and not any(opening.start > closing.end and opening.end < ask.start for opening in openings)
+        closing.start < ask.end and not any(opening.start > closing.end and opening.end < start for opening in openings)
         for closing in closings
     )
 

@@ -28,7 +28,7 @@ class PostgresProcess:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._data = self._folder / "data"
         self._options = options
-        self._port = _free_port()
+        self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"postgresql://postgres@127.0.0.1:{self._port}/postgres"
         # PostgreSQL refuses to run as root: then it runs as whoever owns nothing.
@@ -69,6 +69,12 @@ class PostgresProcess:
             self._process.send_signal(how)
             self._process.wait()
             self._process = None
+
+    @property
+    def pid(self) -> int:
+        """Of the process whose children serve the connections."""
+        assert self._process is not None
+        return self._process.pid
 
     def close(self) -> None:
         """Stops it, and removes the folder that it made."""
@@ -114,7 +120,7 @@ class ValkeyProcess:
         folder.mkdir(parents=True)
         self._folder = folder
         self._options = options
-        self._port = _free_port()
+        self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"redis://127.0.0.1:{self._port}"
 
@@ -168,7 +174,8 @@ def _package(name: str) -> Path:
     return Path(found.origin).parent
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback that nobody listens on at this moment."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]

@@ -107,8 +107,10 @@ async def test_another_process_that_comes_and_goes_leaves_the_log_alone(tmp_path
     path = tmp_path / "xinyi.sqlite3"
 
     def told_by_another_process() -> str:
-        program = f"import sqlite3; c = sqlite3.connect({str(path)!r}); print(*c.execute('SELECT n FROM t')); c.close()"
-        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        program = (
+            "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); print(*c.execute('SELECT n FROM t')); c.close()"
+        )
+        done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
     database = Database(f"sqlite:///{path}")

@@ -10,6 +10,7 @@ from tests.support.counts import kind_of
     [
         ("tests/unit/kernel/test_ids.py::test_order", "unit"),
         ("tests/flows/test_withdrawal.py::test_it[a/b]", "flow"),
+        ("tests/faults/test_kill.py::test_it", "fault"),
         ("tests/docs/test_readme.py::test_it", "docs"),
         ("tests/sdk/test_client.py::test_it", "sdk"),
     ],

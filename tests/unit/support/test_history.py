@@ -7,8 +7,8 @@ from tests.support.history import Kind, Operation, violations
 ONCE = "once"
 
 
-def ask(start: int, end: int, result: str = "chk_1", consent: str = "consent") -> Operation:
-    return Operation(kind=Kind.ASK, on=(consent, "partner"), start=start, end=end, result=result)
+def ask(start: int, end: int, result: str = "chk_1", consent: str = "consent", first: int | None = None) -> Operation:
+    return Operation(kind=Kind.ASK, on=(consent, "partner"), start=start, end=end, result=result, first=first)
 
 
 def change(kind: Kind, start: int, end: int) -> Operation:
@@ -27,6 +27,12 @@ EXPLAINED = {
         change(Kind.RESUME, 3, 6),
         ask(4, 5, "consent_paused"),
         ask(7, 8),
+    ],
+    "a refusal that was given before": [
+        change(Kind.PAUSE, 1, 2),
+        ask(3, 4, "consent_paused"),
+        change(Kind.RESUME, 5, 6),
+        ask(7, 8, "consent_paused", first=3),
     ],
     "a suspension and its end": [
         ask(1, 2),
@@ -50,6 +56,7 @@ UNEXPLAINED = {
         change(Kind.PAUSE, 5, 6),
         ask(7, 8),
     ],
+    "an answer that was given before": [ask(1, 2), change(Kind.WITHDRAW, 3, 4), ask(5, 6, first=1)],
     "an answer under a suspension": [change(Kind.SUSPEND, 1, 2), ask(3, 4), change(Kind.REINSTATE, 5, 6)],
     "a refusal of what nobody withdrew": [ask(1, 2, "consent_withdrawn")],
     "a refusal before the withdrawal": [ask(1, 2, "consent_withdrawn"), change(Kind.WITHDRAW, 3, 4)],
