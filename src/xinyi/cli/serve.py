@@ -1,6 +1,7 @@
 """``xinyi serve``: run the server, in one process or in many that share one socket."""
 
 import asyncio
+import gc
 import socket
 from functools import partial
 from ipaddress import ip_address
@@ -42,11 +43,11 @@ def serve(host: str | None, port: int | None, workers: int | None, *, allow_remo
     if settings.is_sandbox and not allow_remote_sandbox:
         _require_loopback(listener)
     settings = _reachable_as(settings, listener)
-    configure_logging(settings.log_level)
+    make_app = partial(_application, settings)
     with startup_errors():
-        app = create_app(settings)
+        app = make_app() if settings.workers == 1 else make_app
     config = uvicorn.Config(
-        app if settings.workers == 1 else partial(_worker, settings),
+        app,
         factory=settings.workers > 1,
         workers=settings.workers,
         lifespan="on",
@@ -64,9 +65,14 @@ def serve(host: str | None, port: int | None, workers: int | None, *, allow_remo
         Multiprocess(config, sockets=[listener]).run()
 
 
-def _worker(settings: Settings) -> Litestar:
+def _application(settings: Settings) -> Litestar:
+    """The application of this process. What is there before the first request stays for good: the collector of
+    reference cycles need not look at it again."""
     configure_logging(settings.log_level)
-    return create_app(settings)
+    app = create_app(settings)
+    gc.collect()
+    gc.freeze()
+    return app
 
 
 def _require_ready(settings: Settings) -> None:
