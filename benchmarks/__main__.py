@@ -11,8 +11,6 @@ from typing import Final
 import click
 from rich.console import Console
 
-from xinyi.telemetry.logs import configure_logging
-
 from . import batch, chart, imports, report
 from .contenders import Contenders, measure, standing
 from .databases import databases
@@ -23,6 +21,8 @@ from .summary import Measured
 ROOT: Final = Path(__file__).resolve().parents[1]
 RESULTS: Final = ROOT / "benchmarks" / "results.json"
 CHART: Final = ROOT / "docs" / "images" / "bench.svg"
+_UNDISTURBED: Final = 0.9
+"""The share of its core that an undisturbed server gets when as much as goes through."""
 _FIRST_SECOND: Final = 2.5
 """Proofs of a server's first second may be refused: it can't know whether it has seen them."""
 
@@ -35,7 +35,6 @@ def main(rounds: int, seconds: float, keep: bool) -> None:
     """Measure xinyi against an empty handler and against the ordinary way to write it."""
     console = Console(width=150)
     leave_the_servers_core()
-    configure_logging("ERROR")
     where = "any core" if SERVER_CORE is None else f"core {SERVER_CORE}, everything else on others"
     console.print(f"servers on {where}; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores before the start")
     with (
@@ -53,6 +52,8 @@ def main(rounds: int, seconds: float, keep: bool) -> None:
     report.show(console, results, targets)
     told = ", ".join(f"{name} {resident[name]:.0f} MiB" for name in ("empty", "check_sqlite", "check_postgres"))
     console.print(f"\nresident after the run: {told}; load {os.getloadavg()[0]:.1f} at the end")
+    if results["empty"].rate * results["empty"].cost < _UNDISTURBED:
+        console.print("[bold]others used the server's core: of both ratios, that of processor time holds[/bold]")
     console.print("left out: introspection and rate limits, which this version doesn't have")
     if keep:
         rows = report.write(results, RESULTS)

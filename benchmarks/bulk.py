@@ -47,6 +47,7 @@ class Bulk:
         connection = sqlite3.connect(str(self._url.database), isolation_level=None)
         try:
             connection.execute("PRAGMA synchronous=OFF")
+            connection.execute("PRAGMA cache_size=-1000000")  # KiB: the indexes stay in memory while they grow
             connection.execute("BEGIN")
             connection.executemany(f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({places})", rows)  # noqa: S608 (our own names)
             connection.execute("COMMIT")

@@ -10,6 +10,8 @@ import asyncpg
 
 from tests.support.servers import PostgresProcess, ValkeyProcess
 
+from .processes import computed
+
 
 class Databases:
     """Two running servers; each installation gets a database of its own."""
@@ -26,6 +28,11 @@ class Databases:
             "cache_url": self._valkey.url,
             "cache_prefix": f"{name}:",
         }
+
+    @property
+    def computed(self) -> float:
+        """The processor time that PostgreSQL's living processes used so far, in seconds."""
+        return computed(self._postgres.pid, with_children=True)
 
     async def _create(self, name: str) -> None:
         connection = await asyncpg.connect(self._postgres.url)

@@ -35,8 +35,18 @@ class Server:
     @property
     def computed(self) -> float:
         """The processor time that it used so far, in seconds (Linux): what others do on its core isn't in it."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return computed(self.pid)
+
+
+def computed(pid: int, *, with_children: bool = False) -> float:
+    """The processor time that a process, and those that it started if asked for, used so far, in seconds (Linux)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    ticks = int(fields[11]) + int(fields[12])
+    seconds = ticks / os.sysconf("SC_CLK_TCK")
+    if with_children:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        seconds += sum(computed(int(child)) for child in children)
+    return seconds
 
 
 def leave_the_servers_core() -> None:
@@ -55,6 +65,7 @@ def running(words: Sequence[str], environment: Mapping[str, str], folder: Path) 
         subprocess.Popen(
             [*PYTHON, *words, "--port", str(port)],
             env={**os.environ, "XINYI_LOG_LEVEL": "ERROR", **environment},
+            stdout=errors,
             stderr=errors,
             preexec_fn=to_the_servers_core,
         ) as process,
