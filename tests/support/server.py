@@ -11,6 +11,8 @@ from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
+from xinyi.web.protocol import BoundedProtocol
+
 T = TypeVar("T")
 AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -43,11 +45,11 @@ class _AnnouncingServer(uvicorn.Server):
 
 
 @contextmanager
-def running_server(make_app: Callable[[str], AsgiApp]) -> Iterator[LiveServer]:
+def running_server(make_app: Callable[[str], AsgiApp], **options: Any) -> Iterator[LiveServer]:
     """Serve ``make_app(url)`` on a free loopback port, from when this yields until the block ends.
 
-    The app is made with its own address at hand since tokens and proofs are bound to it. If the app cannot start,
-    RuntimeError.
+    The app is made with its own address at hand since tokens and proofs are bound to it. ``options`` are uvicorn's.
+    If the app cannot start, RuntimeError.
     """
     with socket.socket() as listener, start_blocking_portal("asyncio") as portal:
         listener.bind(("127.0.0.1", 0))
@@ -56,7 +58,8 @@ def running_server(make_app: Callable[[str], AsgiApp]) -> Iterator[LiveServer]:
         servers: list[uvicorn.Server] = []
 
         async def serve(*, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
-            config = uvicorn.Config(app, lifespan="on", log_config=None, ws="none", timeout_graceful_shutdown=5)
+            given = {"http": BoundedProtocol, "timeout_graceful_shutdown": 5, **options}
+            config = uvicorn.Config(app, lifespan="on", log_config=None, ws="none", **given)
             server = _AnnouncingServer(config, task_status)
             servers.append(server)
             await server.serve(sockets=[listener])
