@@ -69,7 +69,6 @@ async def me(world: World, subject: Subject, nobody: httpx.AsyncClient) -> httpx
 async def signed_in(world: World, subject: Subject, http: httpx.AsyncClient) -> httpx.AsyncClient:
     _, cookie = await world.services.sessions.create(
         subject_id=subject.id,
-        subject_key=subject.key,
         kind=subject.kind,
         display_name=Text("示例居民", "Sample Person"),
     )

@@ -130,7 +130,7 @@ class History(RuleBasedStateMachine):
     def somebody_answers(self, stranger: bool, agree: bool) -> None:
         service = self.stage.world.services.consents
         subject = self.stage.stranger if stranger else self.stage.subject
-        who = {"subject_id": subject.id, "subject_key": subject.key, "kind": subject.kind}
+        who = {"subject_id": subject.id, "kind": subject.kind}
         if stranger and not self.named:
             return  # anyone may answer an ask that names nobody: the history goes on with the subject
         refusal = None

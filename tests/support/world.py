@@ -58,7 +58,9 @@ class World:
         jwks = {"keys": [{name: key[name] for name in ("kty", "crv", "x", "y", "kid")}]}
         given = {scenario: (units or {}).get(scenario) for scenario in scenarios}
         async with s.database.transaction() as tx:
-            partner = await s.partners.add_partner(tx, Text("示例机构", "Sample Partner"), kind, "privacy@partner.example")
+            partner = await s.partners.add_partner(
+                tx, Text("示例机构", "Sample Partner"), kind, "privacy@partner.example"
+            )
             client = await s.partners.add_client(tx, partner.id, "test", jwks, scenarios=given, **more)
         self.private_keys[client.id] = key
         return client
@@ -98,11 +100,9 @@ class World:
         """A consent that the subject gave."""
         consents = self.services.consents
         asked = await self.asked(client, scenario)
-        who = {"subject_key": subject.key, "kind": subject.kind}
+        who = {"subject_id": subject.id, "kind": subject.kind}
         _, notice = await consents.show(asked.id, language=Language.ZH, **who)
-        return await consents.authorise(
-            asked.id, subject_id=subject.id, notice_digest=notice.digest, language=Language.ZH, **who
-        )
+        return await consents.authorise(asked.id, notice_digest=notice.digest, language=Language.ZH, **who)
 
     async def check(self, ask: Ask) -> Result:
         """What the engine answers when this is all that waits."""

@@ -91,7 +91,7 @@ class ConsentService:
         await self._log(tx, Event.REQUESTED, consent, now)
         return consent
 
-    async def show(self, consent_id: str, *, subject_key: str, kind: str, language: Language) -> tuple[Consent, Notice]:
+    async def show(self, consent_id: str, *, subject_id: str, kind: str, language: Language) -> tuple[Consent, Notice]:
         """What the subject is asked, before they answer.
 
         Raises ``XinyiError``: NOT_FOUND; NOT_ENTITLED when this subject can't answer; WRONG_STATE once it is answered
@@ -99,7 +99,7 @@ class ConsentService:
         """
         async with self._database.read() as tx:
             consent = await self.find(tx, consent_id)
-            self._check_answerer(consent, subject_key, kind)
+            await self._check_answerer(tx, consent, subject_id, kind)
             _require(self.state(consent), ConsentState.AWAITING_AUTHORISATION)
             return consent, await self.notice(tx, consent, language)
 
@@ -119,7 +119,6 @@ class ConsentService:
         consent_id: str,
         *,
         subject_id: str,
-        subject_key: str,
         kind: str,
         notice_digest: str,
         language: Language,
@@ -132,7 +131,7 @@ class ConsentService:
         """
         async with self._database.transaction() as tx:
             consent = await self._locked(tx, consent_id)
-            self._check_answerer(consent, subject_key, kind)
+            await self._check_answerer(tx, consent, subject_id, kind)
             now = whole_seconds(self._clock.now())
             _require(state(consent, now), ConsentState.AWAITING_AUTHORISATION)
             client = await self._partners.client(tx, consent.client_id)
@@ -152,11 +151,11 @@ class ConsentService:
             )
             return await self._store(tx, Event.AUTHORISED, given, now)
 
-    async def reject(self, consent_id: str, *, subject_id: str, subject_key: str, kind: str) -> Consent:
+    async def reject(self, consent_id: str, *, subject_id: str, kind: str) -> Consent:
         """The subject refuses. Raises as :meth:`authorise`."""
         async with self._database.transaction() as tx:
             consent = await self._locked(tx, consent_id)
-            self._check_answerer(consent, subject_key, kind)
+            await self._check_answerer(tx, consent, subject_id, kind)
             now = whole_seconds(self._clock.now())
             _require(state(consent, now), ConsentState.AWAITING_AUTHORISATION)
             rejected = replace(
@@ -233,9 +232,12 @@ class ConsentService:
     def _scenario(self, consent: Consent) -> Scenario:
         return self._scenarios.version(consent.scenario_id, consent.scenario_version)
 
-    def _check_answerer(self, consent: Consent, subject_key: str, kind: str) -> None:
+    async def _check_answerer(self, tx: AsyncConnection, consent: Consent, subject_id: str, kind: str) -> None:
         """One refusal for every subject who isn't the one that is asked, so that it tells nothing about the other."""
-        if consent.named_subject not in {None, subject_key} or kind != self._scenario(consent).subject_kind:
+        named = consent.named_subject
+        if kind != self._scenario(consent).subject_kind:
+            raise XinyiError(Code.NOT_ENTITLED)
+        if named is not None and not await self._subjects.is_key_of(tx, named, subject_id):
             raise XinyiError(Code.NOT_ENTITLED)
 
     async def _locked(self, tx: AsyncConnection, consent_id: str, by: Party | None = None, who: str = "") -> Consent:

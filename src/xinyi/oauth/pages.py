@@ -80,7 +80,7 @@ class AuthorizeController(Controller):
         try:
             _, notice = await consents.show(
                 pushed.consent_id,
-                subject_key=session.subject_key,
+                subject_id=session.subject_id,
                 kind=session.kind,
                 language=language or language_of(request),
             )
@@ -142,7 +142,6 @@ class AuthorizeController(Controller):
                 await consents.reject(
                     pushed.consent_id,
                     subject_id=session.subject_id,
-                    subject_key=session.subject_key,
                     kind=session.kind,
                 )
             except XinyiError as error:
@@ -163,7 +162,7 @@ class AuthorizeController(Controller):
         language = Language.EN if form.get("language") == Language.EN else Language.ZH
         try:
             _, notice = await consents.show(
-                pushed.consent_id, subject_key=session.subject_key, kind=session.kind, language=language
+                pushed.consent_id, subject_id=session.subject_id, kind=session.kind, language=language
             )
             if notice.digest != form.get("notice"):  # it changed since it was shown: show it again
                 return await self._ask(request, oauth, consents, pushed, session, request_uri, language)
@@ -171,7 +170,6 @@ class AuthorizeController(Controller):
             await consents.authorise(
                 pushed.consent_id,
                 subject_id=session.subject_id,
-                subject_key=session.subject_key,
                 kind=session.kind,
                 notice_digest=notice.digest,
                 language=language,

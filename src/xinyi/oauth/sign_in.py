@@ -63,7 +63,6 @@ class SandboxSignIn:
             ids = await self._subjects.ensure_many(tx, wanted)
         return await self._sessions.create(
             subject_id=ids[persona.identifier],
-            subject_key=self._subjects.key_of(persona.identifier),
             kind=persona.kind.value,
             display_name=_display_name(persona, representative),
             representative_id=None if representative is None else ids[representative.identifier],

@@ -76,6 +76,10 @@ class SubjectService:
             raise XinyiError(Code.NOT_FOUND)
         return self._pseudonyms.unseal(row.id, SubjectKind(row.kind), Version(row.seal_version), row.identifier_sealed)
 
+    async def is_key_of(self, tx: AsyncConnection, key: str, subject_id: str) -> bool:
+        """Whether ``key`` is one of this subject's, under whatever version. Raises as :meth:`reveal`."""
+        return key in self.keys_of(await self.reveal(tx, subject_id))
+
     def pairwise(self, subject_id: str, partner_id: str) -> str:
         """The id by which this partner alone knows the subject: ``psn_`` and 32 characters."""
         return self._pseudonyms.pairwise(subject_id, partner_id)

@@ -32,8 +32,6 @@ class SubjectSession(Struct, frozen=True):
     id: str
     """The keyed hash of the cookie's value: names the session, opens nothing."""
     subject_id: str
-    subject_key: str
-    """The keyed hash of the subject's identifier (``SubjectService.key_of``)."""
     kind: str
     """``natural_person`` or ``legal_person``."""
     display_name: Text
@@ -58,14 +56,13 @@ class Sessions:
         self.browser_cookie_name: Final = prefix + "xinyi_browser"
 
     async def create(
-        self, *, subject_id: str, subject_key: str, kind: str, display_name: Text, representative_id: str | None = None
+        self, *, subject_id: str, kind: str, display_name: Text, representative_id: str | None = None
     ) -> tuple[SubjectSession, Cookie]:
         """A new session after a sign-in, and the cookie that the response must set."""
         value = new_opaque()
         session = SubjectSession(
             id=self._hash(value),
             subject_id=subject_id,
-            subject_key=subject_key,
             kind=kind,
             display_name=display_name,
             began_at=self._clock.now(),

@@ -257,7 +257,7 @@ async def test_an_unknown_a_foreign_an_unbound_and_a_never_given_consent_are_the
 
     waiting = await world.asked(mine, "bike-deposit")
     rejected = await world.asked(mine, "bike-deposit")
-    await world.services.consents.reject(rejected.id, subject_id=person.id, subject_key=person.key, kind=person.kind)
+    await world.services.consents.reject(rejected.id, subject_id=person.id, kind=person.kind)
 
     results = await world.services.checks.run(
         [

@@ -1,6 +1,9 @@
 """Who may change a consent, when, and what each change leaves behind."""
 
+import secrets
+from base64 import urlsafe_b64encode
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -8,6 +11,7 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
+from tests.support.pairs import Pair
 from tests.support.world import COMPANY, PERSON, Subject, World
 from xinyi.consents import repo
 from xinyi.consents.model import ANSWER_WITHIN, Consent, ConsentState, EndReason, Party
@@ -16,6 +20,7 @@ from xinyi.kernel.text import Language
 from xinyi.ledger.tables import ledger_entries
 from xinyi.partners.model import Client
 from xinyi.sandbox import identities
+from xinyi.wiring import Services
 
 pytestmark = pytest.mark.anyio
 SCENARIO = "bike-deposit"
@@ -25,13 +30,13 @@ OTHER_PERSON = identities.person(1, date(1991, 1, 1), 8)
 async def answer(world: World, consent: Consent, subject: Subject, *, agree: bool = True, **other: Any) -> Consent:
     """The subject's answer to what they are shown."""
     service = world.services.consents
-    who: Any = {"subject_key": subject.key, "kind": subject.kind}
+    who: Any = {"subject_id": subject.id, "kind": subject.kind}
     if not agree:
-        return await service.reject(consent.id, subject_id=subject.id, **who)
+        return await service.reject(consent.id, **who)
     async with world.services.database.read() as tx:
         notice = await service.notice(tx, consent, Language.ZH)
     given: Any = {"notice_digest": notice.digest, "language": Language.ZH, **other}
-    return await service.authorise(consent.id, subject_id=subject.id, **who, **given)
+    return await service.authorise(consent.id, **who, **given)
 
 
 async def leaves(world: World) -> list[dict[str, Any]]:
@@ -73,7 +78,7 @@ async def test_the_consent_keeps_the_digest_of_the_notice_that_was_shown(
     """L06."""
     asked = await world.asked(client, SCENARIO)
     _, notice = await world.services.consents.show(
-        asked.id, subject_key=subject.key, kind=subject.kind, language=Language.EN
+        asked.id, subject_id=subject.id, kind=subject.kind, language=Language.EN
     )
     given = await answer(world, asked, subject, notice_digest=notice.digest, language=Language.EN)
     assert (given.notice_digest, given.language) == (notice.digest, Language.EN)
@@ -142,11 +147,37 @@ async def test_only_the_named_subject_can_answer_and_every_other_meets_the_same_
     assert (await answer(world, asked, subject)).subject_id == subject.id
 
 
+@pytest.mark.parametrize("rotated", ["after the request", "before the request"])
+async def test_the_named_subject_can_answer_whatever_version_the_key_has(
+    world: World, client: Client, subject: Subject, pair: Pair, tmp_path: Path, rotated: str
+) -> None:
+    if rotated == "after the request":
+        asked = await world.asked(client, SCENARIO, subject)
+    rotate_subject_hash(tmp_path / "keys")
+    async with Services.build(pair.settings(tmp_path), world.clock).opened() as services:
+        later = World(services, world.clock)
+        if rotated == "before the request":
+            asked = await later.asked(client, SCENARIO, await later.subject(subject.identifier))
+            assert asked.named_subject != subject.key
+        with pytest.raises(XinyiError):
+            await answer(later, asked, await later.subject(OTHER_PERSON))
+        assert (await answer(later, asked, subject)).subject_id == subject.id
+
+
+def rotate_subject_hash(folder: Path) -> None:
+    """What an operator does to make new hashes with a new key."""
+    path = folder / "secrets.json"
+    document = msgspec.json.decode(path.read_bytes())
+    document["subject_hash"]["versions"]["v2"] = urlsafe_b64encode(secrets.token_bytes(32)).decode()
+    document["subject_hash"]["current"] = "v2"
+    path.write_bytes(msgspec.json.encode(document))
+
+
 async def test_a_company_cannot_answer_for_a_person(world: World, client: Client) -> None:
     asked = await world.asked(client, SCENARIO)
     company = await world.subject(COMPANY)
     with pytest.raises(XinyiError) as refused:
-        await world.services.consents.show(asked.id, subject_key=company.key, kind=company.kind, language=Language.ZH)
+        await world.services.consents.show(asked.id, subject_id=company.id, kind=company.kind, language=Language.ZH)
     assert (refused.value.code, refused.value.detail) == (Code.NOT_ENTITLED, None)
 
 

@@ -30,9 +30,7 @@ def sessions(clock: ManualClock) -> Sessions:
 
 
 async def signed_in(sessions: Sessions) -> tuple[SubjectSession, Request[Any, Any, Any]]:
-    session, cookie = await sessions.create(
-        subject_id="sub_1", subject_key="v1:00", kind="natural_person", display_name=Text("甲", "A")
-    )
+    session, cookie = await sessions.create(subject_id="sub_1", kind="natural_person", display_name=Text("甲", "A"))
     return session, request_with(cookie)
 
 
@@ -41,7 +39,7 @@ def request_with(*cookies: Cookie) -> Request[Any, Any, Any]:
 
 
 async def test_the_cookie_is_for_this_host_alone_and_out_of_reach_of_scripts(sessions: Sessions):
-    _, cookie = await sessions.create(subject_id="s", subject_key="k", kind="n", display_name=Text("甲", "A"))
+    _, cookie = await sessions.create(subject_id="s", kind="n", display_name=Text("甲", "A"))
     assert cookie.key == "__Host-xinyi_session"
     assert (cookie.secure, cookie.httponly, cookie.samesite, cookie.path, cookie.domain) == (
         True, True, "lax", "/", None,
