@@ -46,6 +46,18 @@ def test_one_click_withdraws_at_once(
     picture(page, f"me-{'phone' if size == PHONE else 'desktop'}-after")
 
 
+def test_agreeing_again_leaves_one_consent(installation: Installation, open_page: OpenPage) -> None:
+    page = open_page()
+    earlier = give(installation, page, "bike-deposit", "person-f")
+    given = give(installation, page, "bike-deposit", "person-f")
+    page.goto(f"{installation.url}/me")
+    current = page.locator("section", has=page.locator("#current"))
+    expect(current.locator("h3")).to_have_count(1)
+    expect(current).to_contain_text(given.id)
+    past = page.locator("section", has=page.locator("#past"))
+    expect(past.locator("li", has=page.locator(f"#name-{earlier.id}"))).to_contain_text("您作出了新的同意")
+
+
 def test_a_consent_is_paused_and_resumed(installation: Installation, open_page: OpenPage) -> None:
     page = open_page()
     consent = give(installation, page, "bike-deposit", "person-b")

@@ -41,7 +41,6 @@ class Stage:
         self._runner = asyncio.Runner()
         self._context = new_world(folder, pair)
         self.world: World = self.run(self._context.__aenter__())
-        self.client: Client = self.run(self.world.client(RECURRING, ONCE))
         self.subject: Subject = self.run(self.world.subject())
         self.stranger: Subject = self.run(self.world.subject(identities.person(1, date(1991, 1, 1), 8)))
 
@@ -81,8 +80,11 @@ class History(RuleBasedStateMachine):
         self.term = timedelta(days=365 if scenario == RECURRING else 7)
         self.once = scenario == ONCE
         self.named = named
+        self.scenario = scenario
+        # A client of its own: what is given to it in one history supersedes nothing of another.
+        self.client: Client = self.stage.run(self.stage.world.client(RECURRING, ONCE))
         subject = self.stage.subject if named else None
-        self.consent: Consent = self.stage.run(self.stage.world.asked(self.stage.client, scenario, subject))
+        self.consent: Consent = self.stage.run(self.stage.world.asked(self.client, scenario, subject))
         self.state = ConsentState.AWAITING_AUTHORISATION
         self.given = False
         self.deadline: datetime = self.now.replace(microsecond=0) + ANSWER_WITHIN
@@ -154,6 +156,15 @@ class History(RuleBasedStateMachine):
         elif refusal is None:
             self.state = ConsentState.REJECTED
 
+    @rule()
+    def the_subject_agrees_anew(self) -> None:
+        superseded = self.given and self.state in OPEN and not self.once
+        leaves = self.stage.leaves()
+        self.stage.run(self.stage.world.consent(self.client, self.scenario, self.stage.subject))
+        assert self.stage.leaves() >= leaves + 2 + superseded  # asked, given, and what it takes the place of
+        if superseded:
+            self.state = ConsentState.WITHDRAWN
+
     @rule(stranger=st.booleans())
     def somebody_pauses(self, stranger: bool) -> None:
         self.change("pause", stranger, {ConsentState.AUTHORISED}, ConsentState.PAUSED)
@@ -198,7 +209,7 @@ class History(RuleBasedStateMachine):
 
     @rule()
     def the_partner_checks(self) -> None:
-        result = self.stage.run(self.stage.world.check(ask(self.stage.client, self.consent)))
+        result = self.stage.run(self.stage.world.check(ask(self.client, self.consent)))
         if not self.given:
             assert isinstance(result, Refused)
             return

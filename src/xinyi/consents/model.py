@@ -50,6 +50,7 @@ class EndReason(StrEnum):
     WITHDRAWN_BY_SUBJECT = "withdrawn_by_subject"
     GIVEN_UP_BY_PARTNER = "given_up_by_partner"
     ENDED_BY_OPERATOR = "ended_by_operator"
+    SUPERSEDED = "superseded"
     USED_UP = "used_up"
     UNANSWERED = "unanswered"
     TERM_REACHED = "term_reached"

@@ -64,6 +64,19 @@ async def of_subject(tx: AsyncConnection, subject_id: str) -> list[Consent]:
     return list(_consents(tuple(row) for row in await tx.execute(wanted)).values())
 
 
+async def in_force(tx: AsyncConnection, subject_id: str, client_id: str, scenario_id: str) -> list[str]:
+    """The ids of the recurring consents that this subject gave to this client for this scenario and nobody ended."""
+    wanted = select(consents.c.id).where(
+        consents.c.subject_id == subject_id,
+        consents.c.client_id == client_id,
+        consents.c.scenario_id == scenario_id,
+        consents.c.uses == Uses.RECURRING.value,
+        consents.c.authorised_at.is_not(None),
+        consents.c.ended_at.is_(None),
+    )
+    return list((await tx.execute(wanted)).scalars())
+
+
 async def update_one(tx: AsyncConnection, consent: Consent) -> None:
     """Stores the consent as it now is. The caller holds its lock."""
     values = asdict(consent)

@@ -2,6 +2,7 @@
 
 import secrets
 from datetime import datetime, timedelta
+from typing import Any
 
 from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,6 +20,7 @@ from ..partners.service import PartnerService, require_active
 from ..scenarios.model import Scenario
 from ..scenarios.registry import Registry
 from ..storage.database import Database
+from ..storage.sql import take_turns
 from ..subjects.service import SubjectService
 from . import repo
 from .model import ANSWER_WITHIN, OPEN, Consent, ConsentState, EndReason, Event, Party, state
@@ -88,7 +90,7 @@ class ConsentService:
             request_expires_at=now + ANSWER_WITHIN,
         )
         await repo.add(tx, consent)
-        await self._log(tx, Event.REQUESTED, consent, now)
+        await self._log(tx, now, (Event.REQUESTED, consent))
         return consent
 
     async def show(self, consent_id: str, *, subject_id: str, kind: str, language: Language) -> tuple[Consent, Notice]:
@@ -126,12 +128,18 @@ class ConsentService:
     ) -> Consent:
         """The subject agrees to what the notice with this digest told in this language.
 
-        Raises ``XinyiError``: NOT_FOUND; NOT_ENTITLED, for whatever reason this subject can't answer; WRONG_STATE when
-        it was answered or expired, or when the notice is another one by now; PARTNER_SUSPENDED.
+        A recurring consent that they gave the same client for the same scenario before has had its day: it ends with
+        this. Raises ``XinyiError``: NOT_FOUND; NOT_ENTITLED, for whatever reason this subject can't answer; WRONG_STATE
+        when it was answered or expired, or when the notice is another one by now; PARTNER_SUSPENDED.
         """
         async with self._database.transaction() as tx:
-            consent = await self._locked(tx, consent_id)
-            await self._check_answerer(tx, consent, subject_id, kind)
+            asked = await self.find(tx, consent_id)
+            await self._check_answerer(tx, asked, subject_id, kind)
+            # Two answers of one subject must not each miss the other; and locks are taken in the order of ids.
+            await take_turns(tx, f"consents of {subject_id}")
+            earlier = await repo.in_force(tx, subject_id, asked.client_id, asked.scenario_id)
+            locked = await repo.lock(tx, [asked.id, *earlier])
+            consent = locked.pop(asked.id)
             now = whole_seconds(self._clock.now())
             _require(state(consent, now), ConsentState.AWAITING_AUTHORISATION)
             client = await self._partners.client(tx, consent.client_id)
@@ -149,7 +157,13 @@ class ConsentService:
                 authorised_at=now,
                 expires_at=now + timedelta(days=self._scenario(consent).consent.max_days),
             )
-            return await self._store(tx, Event.AUTHORISED, given, now)
+            superseded = [
+                _withdrawn(each, Party.SUBJECT, EndReason.SUPERSEDED, now)
+                for each in locked.values()
+                if state(each, now) in OPEN
+            ]
+            await self._store(tx, now, *((Event.WITHDRAWN, each) for each in superseded), (Event.AUTHORISED, given))
+            return given
 
     async def reject(self, consent_id: str, *, subject_id: str, kind: str) -> Consent:
         """The subject refuses. Raises as :meth:`authorise`."""
@@ -166,7 +180,8 @@ class ConsentService:
                 ended_by=Party.SUBJECT,
                 end_reason=EndReason.REFUSED,
             )
-            return await self._store(tx, Event.REJECTED, rejected, now)
+            await self._store(tx, now, (Event.REJECTED, rejected))
+            return rejected
 
     async def withdraw(self, consent_id: str, by: Party, who: str) -> Consent:
         """Ends the consent at once: no check that starts after this returns is answered under it.
@@ -181,14 +196,9 @@ class ConsentService:
             if present is ConsentState.WITHDRAWN:
                 return consent
             _require(present, *OPEN)
-            withdrawn = replace(
-                consent,
-                ended_at=now,
-                ended_as=ConsentState.WITHDRAWN,
-                ended_by=by,
-                end_reason=_WITHDRAWALS[by],
-            )
-            return await self._store(tx, Event.WITHDRAWN, withdrawn, now)
+            withdrawn = _withdrawn(consent, by, _WITHDRAWALS[by], now)
+            await self._store(tx, now, (Event.WITHDRAWN, withdrawn))
+            return withdrawn
 
     async def pause(self, consent_id: str, subject_id: str) -> Consent:
         """Checks are refused until the subject resumes. Raises ``XinyiError``: NOT_FOUND, WRONG_STATE."""
@@ -196,7 +206,9 @@ class ConsentService:
             consent = await self._locked(tx, consent_id, Party.SUBJECT, subject_id)
             now = whole_seconds(self._clock.now())
             _require(state(consent, now), ConsentState.AUTHORISED)
-            return await self._store(tx, Event.PAUSED, replace(consent, paused_at=now), now)
+            paused = replace(consent, paused_at=now)
+            await self._store(tx, now, (Event.PAUSED, paused))
+            return paused
 
     async def resume(self, consent_id: str, subject_id: str) -> Consent:
         """Undoes a pause; the consent ends when it would have ended. Raises ``XinyiError``: NOT_FOUND, WRONG_STATE."""
@@ -204,7 +216,9 @@ class ConsentService:
             consent = await self._locked(tx, consent_id, Party.SUBJECT, subject_id)
             now = whole_seconds(self._clock.now())
             _require(state(consent, now), ConsentState.PAUSED)
-            return await self._store(tx, Event.RESUMED, replace(consent, paused_at=None), now)
+            resumed = replace(consent, paused_at=None)
+            await self._store(tx, now, (Event.RESUMED, resumed))
+            return resumed
 
     async def find(self, tx: AsyncConnection, consent_id: str) -> Consent:
         """The consent, whoever's it is. Raises ``XinyiError(NOT_FOUND)``."""
@@ -246,14 +260,22 @@ class ConsentService:
             raise XinyiError(Code.NOT_FOUND)
         return found if by is None else _owned(found, by, who)
 
-    async def _store(self, tx: AsyncConnection, event: Event, consent: Consent, at: datetime) -> Consent:
-        await repo.update_one(tx, consent)
-        await self._log(tx, event, consent, at)
-        return consent
+    async def _store(self, tx: AsyncConnection, at: datetime, *changes: tuple[Event, Consent]) -> None:
+        """Stores consents as they now are, with a leaf for each that tells its change."""
+        for _, consent in changes:
+            await repo.update_one(tx, consent)
+        await self._log(tx, at, *changes)
 
-    async def _log(self, tx: AsyncConnection, event: Event, consent: Consent, at: datetime) -> None:
-        """Appends the leaf that tells this change. Locks the head of the ledger: nothing else may be locked after."""
-        body = {
+    async def _log(self, tx: AsyncConnection, at: datetime, *changes: tuple[Event, Consent]) -> None:
+        """Appends the leaves. Locks the head of the ledger: nothing else may be locked after."""
+        entries = [
+            NewEntry("consent", consent.id, canonical_json(self._body(event, consent, at)))
+            for event, consent in changes
+        ]
+        await self._ledger.append(tx, entries, at)
+
+    def _body(self, event: Event, consent: Consent, at: datetime) -> dict[str, Any]:
+        return {
             "kind": "consent",
             "id": consent.id,
             "event": event,
@@ -272,7 +294,10 @@ class ConsentService:
             "reason": consent.end_reason,
             "salt": b64url(secrets.token_bytes(16)),
         }
-        await self._ledger.append(tx, [NewEntry("consent", consent.id, canonical_json(body))], at)
+
+
+def _withdrawn(consent: Consent, by: Party, reason: EndReason, at: datetime) -> Consent:
+    return replace(consent, ended_at=at, ended_as=ConsentState.WITHDRAWN, ended_by=by, end_reason=reason)
 
 
 def _require(present: ConsentState, *wanted: ConsentState) -> None:

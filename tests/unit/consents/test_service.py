@@ -331,3 +331,54 @@ async def test_a_subject_lists_what_they_answered_newest_first(world: World, cli
     await world.consent(client, SCENARIO, await world.subject(OTHER_PERSON))
     mine = await world.services.consents.of_subject(subject.id)
     assert [consent.id for consent in mine] == [second.id, first.id]
+
+
+async def test_agreeing_anew_ends_the_earlier_consent_with_a_leaf_of_its_own(
+    world: World, client: Client, subject: Subject
+) -> None:
+    earlier = await answer(world, await world.asked(client, SCENARIO), subject)
+    await world.services.consents.pause(earlier.id, subject.id)
+    world.clock.advance(timedelta(days=1))
+    given = await answer(world, await world.asked(client, SCENARIO), subject)
+    ended = await stored(world, earlier.id)
+    assert (ended.ended_as, ended.ended_by, ended.end_reason, ended.ended_at) == (
+        ConsentState.WITHDRAWN,
+        Party.SUBJECT,
+        EndReason.SUPERSEDED,
+        given.authorised_at,
+    )
+    told = [(leaf["id"], leaf["event"], leaf["reason"]) for leaf in (await leaves(world))[-2:]]
+    assert told == [(earlier.id, "withdrawn", "superseded"), (given.id, "authorised", None)]
+
+
+async def test_agreeing_ends_nothing_of_another_scenario_client_or_subject_and_no_consent_for_one_check(
+    world: World, client: Client, subject: Subject
+) -> None:
+    other_client, other_subject = await world.client(SCENARIO), await world.subject(OTHER_PERSON)
+    kept = [
+        await answer(world, await world.asked(other_client, SCENARIO), subject),
+        await answer(world, await world.asked(client, SCENARIO), other_subject),
+        await answer(world, await world.asked(client, "home-rental-deposit"), subject),
+        await answer(world, await world.asked(client, "home-rental-deposit"), subject),
+    ]
+    await answer(world, await world.asked(client, SCENARIO), subject)
+    assert [await stored(world, each.id) for each in kept] == kept
+
+
+async def test_what_ended_before_keeps_its_end(world: World, client: Client, subject: Subject) -> None:
+    withdrawn = await answer(world, await world.asked(client, SCENARIO), subject)
+    withdrawn = await world.services.consents.withdraw(withdrawn.id, Party.SUBJECT, subject.id)
+    expired = await answer(world, await world.asked(client, SCENARIO), subject)
+    world.clock.advance(timedelta(days=365))
+    await answer(world, await world.asked(client, SCENARIO), subject)
+    assert await stored(world, withdrawn.id) == withdrawn
+    assert await stored(world, expired.id) == expired
+
+
+async def test_of_two_answers_at_once_one_remains(world: World, client: Client, subject: Subject) -> None:
+    asked = [await world.asked(client, SCENARIO) for _ in range(4)]
+    async with anyio.create_task_group() as tasks:
+        for each in asked:
+            tasks.start_soon(answer, world, each, subject)
+    states = [world.services.consents.state(await stored(world, each.id)) for each in asked]
+    assert sorted(states) == [ConsentState.AUTHORISED, *[ConsentState.WITHDRAWN] * 3]
