@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from random import Random
 
@@ -21,11 +21,12 @@ from tests.support.fleet import Partner, calling, worker
 from tests.support.history import CLOSED_BY, Kind, Operation, violations
 from tests.support.pairs import Pair
 from tests.support.process import ServerProcess
-from tests.support.world import PERSON, Subject, World, new_world
+from tests.support.world import World, new_world
 from xinyi.consents.model import Consent
 from xinyi.consents.service import ConsentService
 from xinyi.kernel.errors import XinyiError
 from xinyi.partners.model import Client
+from xinyi.sandbox import identities
 
 RECURRING, ONCE = "library-lending", "hotel-deposit"
 CALLERS = 12
@@ -64,7 +65,6 @@ class Play(Struct, kw_only=True):
     """One seed's callers, and what they share."""
 
     world: World
-    subject: Subject
     seed: int
     shaky: str
     """The partner that is suspended now and then."""
@@ -80,8 +80,10 @@ class Play(Struct, kw_only=True):
     async def add(self, client: Client, at_each: list[Partner]) -> None:
         assert client.partner_id is not None
         self.partners[client.partner_id] = at_each
-        for scenario in (RECURRING, ONCE):
-            self.consents += [await self.world.consent(client, scenario, self.subject) for _ in range(CONSENTS)]
+        for number in range(CONSENTS):
+            # A subject each: a second consent to the same would end the first.
+            subject = await self.world.subject(identities.person(1, date(1990, 5, 1), number + self.seed * CONSENTS))
+            self.consents += [await self.world.consent(client, scenario, subject) for scenario in (RECURRING, ONCE)]
 
     async def run(self) -> None:
         callers = (self.caller(Random(f"{self.seed}-{number}"), number) for number in range(CALLERS))  # noqa: S311
@@ -98,9 +100,10 @@ class Play(Struct, kw_only=True):
                 await self.history.changed(Kind.WITHDRAW, consent.id, self._withdraw(at, consent))
                 await self._at_once(consent, known)
             elif draw < 0.02 and not consent.once:
-                await self.history.changed(Kind.PAUSE, consent.id, self._consents.pause(consent.id, self.subject.id))
+                subject_id = consent.subject_id or ""
+                await self.history.changed(Kind.PAUSE, consent.id, self._consents.pause(consent.id, subject_id))
                 await self._at_once(consent, known)
-                await self.history.changed(Kind.RESUME, consent.id, self._consents.resume(consent.id, self.subject.id))
+                await self.history.changed(Kind.RESUME, consent.id, self._consents.resume(consent.id, subject_id))
             elif draw < 0.04 and consent.partner_id == self.shaky:
                 await self.history.changed(Kind.SUSPEND, self.shaky, self._suspend(self.shaky))
                 await self._at_once(consent, known)
@@ -149,7 +152,6 @@ async def test_whatever_is_withdrawn_paused_or_suspended_is_answered_no_more(
 ) -> None:
     kinds: Counter[str] = Counter()
     async with new_world(tmp_path, pair, ManualClock(datetime.now(UTC))) as world:
-        subject = await world.subject(PERSON)
         steady, shaky = [await world.client(RECURRING, ONCE, kind="library") for _ in range(2)]
         with workers(tmp_path, pair) as servers:
             keys = world.private_keys
@@ -159,7 +161,7 @@ async def test_whatever_is_withdrawn_paused_or_suspended_is_answered_no_more(
             ):
                 assert shaky.partner_id is not None
                 for seed in range(SEEDS):
-                    play = Play(world=world, subject=subject, seed=seed, shaky=shaky.partner_id)
+                    play = Play(world=world, seed=seed, shaky=shaky.partner_id)
                     await play.add(steady, of_steady)
                     await play.add(shaky, of_shaky)
                     await play.run()
