@@ -11,6 +11,7 @@ from msgspec import Struct
 from sqlalchemy import RowMapping, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ..storage.sql import Prepared, insert_rows, one_of
 from .model import RecordBatch, RowVerdict, Verdict
 from .tables import record_batch_chunks, record_batch_rejections, record_batches, records
 
@@ -36,23 +37,27 @@ class Known(Struct, frozen=True):
     digest: str
 
 
+_COLUMNS: Final = records.c.keys()
+_known: Final = Prepared(
+    lambda dialect: select(
+        records.c.source_ref,
+        records.c.id,
+        records.c.subject_id,
+        records.c.record_type,
+        records.c.observed_at,
+        records.c.digest,
+    ).where(records.c.source_id == bindparam("source_id"), one_of(dialect, records.c.source_ref, "source_refs"))
+)
+
+
 async def known(tx: AsyncConnection, source_id: str, source_refs: Collection[str]) -> dict[str, Known]:
     """The records that this source has sent under these refs. One query."""
-    columns = records.c
-    query = select(
-        columns.source_ref,
-        columns.id,
-        columns.subject_id,
-        columns.record_type,
-        columns.observed_at,
-        columns.digest,
-    ).where(columns.source_id == source_id, columns.source_ref.in_(source_refs))
-    return {ref: Known(*values) for ref, *values in await tx.execute(query)}
+    rows = await _known.fetch(tx, source_id=source_id, source_refs=source_refs)
+    return {ref: Known(*values) for ref, *values in rows}
 
 
 async def insert_records(tx: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
-    if rows:
-        await tx.execute(insert(records), list(rows))
+    await insert_rows(tx, records, [[row.get(name) for name in _COLUMNS] for row in rows])
 
 
 async def update_records(tx: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:

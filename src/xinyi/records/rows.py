@@ -72,7 +72,7 @@ class NdjsonReader:
             return None
         text = _text(line)
         try:
-            members = json.loads(text, object_pairs_hook=_once_each, parse_constant=_no_number)
+            members = _decoder.decode(text)
         except (ValueError, RecursionError):
             raise RowRefused(None, RowProblem.NOT_JSON) from None
         if not isinstance(members, dict):
@@ -178,3 +178,6 @@ def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_number(_name: str) -> None:
     raise ValueError("NaN and Infinity aren't JSON")
+
+
+_decoder: Final = json.JSONDecoder(object_pairs_hook=_once_each, parse_constant=_no_number)

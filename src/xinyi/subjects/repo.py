@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Final
 
 from msgspec import Struct
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ..storage.sql import insert_ignoring
+from ..storage.sql import Prepared, insert_ignoring, one_of
 from .tables import subjects
 
 
@@ -22,10 +23,16 @@ class SubjectRow(Struct, frozen=True):
     created_at: datetime
 
 
+_ids_by_key: Final = Prepared(
+    lambda dialect: select(subjects.c.identifier_key, subjects.c.id).where(
+        one_of(dialect, subjects.c.identifier_key, "keys")
+    )
+)
+
+
 async def ids_by_key(tx: AsyncConnection, keys: Collection[str]) -> dict[str, str]:
     """Which of ``keys`` are known, and the subject id of each. One query."""
-    query = select(subjects.c.identifier_key, subjects.c.id).where(subjects.c.identifier_key.in_(keys))
-    return {row.identifier_key: row.id for row in await tx.execute(query)}
+    return dict(await _ids_by_key.fetch(tx, keys=keys))
 
 
 async def insert_missing(tx: AsyncConnection, rows: Sequence[SubjectRow]) -> None:
