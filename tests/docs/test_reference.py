@@ -8,9 +8,12 @@ import click
 import msgspec
 import pytest
 
+from xinyi.catalogue.model import Fault
 from xinyi.cli import main
 from xinyi.kernel.errors import DEFINITIONS, Definition
+from xinyi.records.model import RowProblem
 from xinyi.settings import Settings
+from xinyi.subjects.model import IdentifierProblem
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -52,6 +55,11 @@ def test_each_setting_is_in_the_reference(setting: msgspec.structs.FieldInfo) ->
 def test_each_error_code_is_in_the_reference(definition: Definition) -> None:
     row = f"| `{definition.code}` | {definition.status} | {definition.title.en} |"
     assert row in (REFERENCE / "errors.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("code", [code.value for codes in (RowProblem, Fault, IdentifierProblem) for code in codes])
+def test_each_code_of_a_rejected_row_is_in_the_reference(code: str) -> None:
+    assert f"\n| `{code}` | " in (REFERENCE / "import-rows.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -239,6 +239,14 @@ class TestPaths:
     async def test_that_lead_nowhere_are_not_found(self, caller: Caller, path: str) -> None:
         refused(await caller.platform.http.get(path), Code.NOT_FOUND)
 
+    async def test_that_lead_nowhere_are_a_page_for_who_looks_for_pages(self, caller: Caller) -> None:
+        browser = {"accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+        response = await caller.platform.http.get("/nothing", headers=browser)
+        assert (response.status_code, response.headers["content-type"]) == (404, "text/html; charset=utf-8")
+        assert "没有找到" in response.text
+        for accept in ("*/*", "application/json", "application/problem+json"):
+            refused(await caller.platform.http.get("/nothing", headers={"accept": accept}), Code.NOT_FOUND)
+
     @pytest.mark.parametrize(
         "path",
         [

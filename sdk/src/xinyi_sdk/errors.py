@@ -181,6 +181,8 @@ class ConsentPaused(ConsentError):
 class ConsentWithdrawn(ConsentError):
     """The subject or the partner has ended the consent. Receipts of earlier checks stay valid."""
 
+    hint = "Offer the scenario's fallback, and don't ask again unless the subject starts it."
+
 
 class ConsentExpired(ConsentError):
     """The consent's time is over."""

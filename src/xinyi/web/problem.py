@@ -25,8 +25,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ..kernel.errors import DEFINITIONS, Code, ItemError, XinyiError
 from ..telemetry.logs import log_unforeseen
+from .pages import error_page
 
 PROBLEM_JSON: Final = "application/problem+json"
+_HTML: Final = "text/html"
 _RETRY_AFTER: Final = 1
 EXAMPLE_INSTANCE: Final = "urn:uuid:6ba7b814-9dad-41d1-80b4-00c04fd430c8"
 
@@ -93,7 +95,12 @@ def on_xinyi_error(request: Request[Any, Any, Any], error: XinyiError) -> Respon
 
 
 def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
-    """Litestar's own refusals, in our words; 405 names the methods that are allowed (RFC 9110 §15.5.6)."""
+    """Litestar's own refusals, in our words; 405 names the methods that are allowed (RFC 9110 §15.5.6).
+
+    Who looks for a page that isn't there gets a page.
+    """
+    if isinstance(error, NotFoundException) and request.accept.best_match([PROBLEM_JSON, _HTML]) == _HTML:
+        return error_page(request, XinyiError(Code.NOT_FOUND))
     response = respond(request, _translate(error))
     if isinstance(error, MethodNotAllowedException):
         response.set_header("allow", ", ".join(_allowed(request)))
