@@ -30,7 +30,7 @@ from xinyi.sandbox import identities
 
 RECURRING, ONCE = "library-lending", "hotel-deposit"
 CALLERS = 12
-TURNS = 80
+TURNS = 60
 SEEDS = 3
 CONSENTS = 6
 EVERY_KIND = (*set(Kind) - {Kind.ASK}, "answered", *CLOSED_BY, "consent_consumed")
@@ -57,7 +57,8 @@ class Recorder(Struct):
         try:
             await call
         except XinyiError as refused:
-            assert refused.code in {Code.WRONG_STATE, Code.PARTNER_SUSPENDED}
+            if refused.code not in {Code.WRONG_STATE, Code.PARTNER_SUSPENDED}:
+                raise
             return
         self.operations.append(Operation(kind=kind, on=(on,), start=start, end=time.monotonic_ns()))
 
