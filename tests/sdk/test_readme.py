@@ -35,7 +35,7 @@ def test_the_examples_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     assert capsys.readouterr().out == "no deposit\n"
     platform.consent_state = "withdrawn"
     exec(second, names)  # noqa: S102
-    assert capsys.readouterr().out.startswith("consent_withdrawn - Ask the subject again")
+    assert capsys.readouterr().out.startswith("consent_withdrawn - Offer the scenario's fallback")
     exec(third, names)  # noqa: S102
     assert capsys.readouterr().out.splitlines() == [f"RIDE-2026-000{n} met" for n in (200, 201, 202)]
 

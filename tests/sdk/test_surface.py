@@ -18,7 +18,7 @@ from tests.sdk.platform import CLIENT, CONSENT, ISSUER, Platform, answering, dro
 from xinyi_sdk import AsyncXinyi, ConfigurationError, Xinyi, errors
 
 SOURCE = Path(inspect.getfile(xinyi_sdk)).parent
-RESOURCES = ("scenarios", "checks", "batches", "consents", "ledger")
+RESOURCES = ("scenarios", "checks", "batches", "consents", "records", "ledger")
 
 
 def surface(kind: type) -> dict[str, tuple[str, str | None]]:

@@ -33,6 +33,8 @@ from .models import (
     ConsentRequest,
     Criterion,
     Question,
+    RecordBatch,
+    RecordError,
     Scenario,
     ScenarioSummary,
     ScenarioVersion,
@@ -104,6 +106,26 @@ class _PageMeta(Struct, frozen=True):
 class _PageBody(Struct, frozen=True):
     data: tuple[_ItemData, ...]
     meta: _PageMeta
+
+
+class _RecordBatchBody(Struct, frozen=True):
+    data: RecordBatch
+
+
+class _RecordErrorsMeta(Struct, frozen=True):
+    next_cursor: str | None
+
+
+class _RecordErrorsBody(Struct, frozen=True):
+    data: tuple[RecordError, ...]
+    meta: _RecordErrorsMeta
+
+
+class RecordErrors(Struct, frozen=True):
+    """The next rejected rows of an upload, and the cursor behind them when there are more."""
+
+    errors: tuple[RecordError, ...]
+    next: str | None
 
 
 class Page(Struct, frozen=True):
@@ -209,6 +231,9 @@ MEDIA_TYPES: Final[Mapping[str, str]] = {
     ".ndjson": "application/x-ndjson",
 }
 
+RECORD_BATCHES: Final = "/v1/record-batches"
+RECORD_MEDIA_TYPES: Final = {name: MEDIA_TYPES[name] for name in (".csv", ".jsonl", ".ndjson")}
+
 
 def submit_batch(
     engine: Engine, items: Iterable[Question] | None, file: str | Path | None, idempotency_key: str | None
@@ -226,6 +251,22 @@ def _upload(items: Iterable[Question] | None, file: str | Path | None) -> Upload
     if path.suffix not in MEDIA_TYPES:
         raise ValueError(f"{path}: its name must end with {', '.join(MEDIA_TYPES)}")
     return Upload(path.read_bytes(), MEDIA_TYPES[path.suffix])
+
+
+def send_records(engine: Engine, file: str | Path, idempotency_key: str | None) -> Flow[RecordBatch]:
+    path = Path(file)
+    if path.suffix not in RECORD_MEDIA_TYPES:
+        raise ValueError(f"{path}: its name must end with {', '.join(RECORD_MEDIA_TYPES)}")
+    upload = Upload(path.read_bytes(), RECORD_MEDIA_TYPES[path.suffix])
+    response = yield from engine.call("POST", RECORD_BATCHES, upload=upload, idempotency_key=idempotency_key)
+    return read(response, _RecordBatchBody).data
+
+
+def record_errors(engine: Engine, batch_id: str, after: str) -> Flow[RecordErrors]:
+    query = {"limit": str(PAGE), "cursor": after}
+    response = yield from engine.call("GET", f"{RECORD_BATCHES}/{_segment(batch_id)}/errors", query=query)
+    body = read(response, _RecordErrorsBody)
+    return RecordErrors(body.data, next=body.meta.next_cursor)
 
 
 def get_batch(engine: Engine, batch_id: str) -> Flow[Batch]:

@@ -17,13 +17,23 @@ from .models import (
     Consent,
     ConsentRequest,
     Question,
+    RecordBatch,
+    RecordError,
     Scenario,
     ScenarioSummary,
     Subject,
 )
 from .receipts import Receipt
 
-__all__ = ["AsyncBatches", "AsyncChecks", "AsyncConsents", "AsyncLedger", "AsyncScenarios", "AsyncXinyi"]
+__all__ = [
+    "AsyncBatches",
+    "AsyncChecks",
+    "AsyncConsents",
+    "AsyncLedger",
+    "AsyncRecords",
+    "AsyncScenarios",
+    "AsyncXinyi",
+]
 
 
 class _Resource:
@@ -161,6 +171,28 @@ class AsyncConsents(_Resource):
         return await self._driver.run(operations.withdraw_consent(self._engine, consent_id))
 
 
+class AsyncRecords(_Resource):
+    """Records, for those who supply them."""
+
+    async def send(self, file: str | Path, *, idempotency_key: str | None = None) -> RecordBatch:
+        """Sends a file of rows, NDJSON or CSV, as a source's client; answers when the last row is settled.
+
+        Rows that are rejected stop no others: :meth:`errors` says why. The same file under the same idempotency key
+        goes on where an upload was interrupted; the key is made for you, and kept across the retries. Give the client
+        a ``timeout`` that fits the size of your files. Raises ``InvalidRequest`` for a CSV header that no row fits.
+        """
+        return await self._driver.run(operations.send_records(self._engine, file, idempotency_key))
+
+    async def errors(self, batch_id: str) -> AsyncIterator[RecordError]:
+        """The rejected rows of an upload, in the order of their lines. Raises ``NotFound``."""
+        cursor: str | None = "0"
+        while cursor is not None:
+            page = await self._driver.run(operations.record_errors(self._engine, batch_id, cursor))
+            for error in page.errors:
+                yield error
+            cursor = page.next
+
+
 class AsyncLedger(_Resource):
     """The platform's transparency log."""
 
@@ -203,6 +235,7 @@ class AsyncXinyi:
         self.checks = AsyncChecks(engine, driver)
         self.batches = AsyncBatches(engine, driver)
         self.consents = AsyncConsents(engine, driver)
+        self.records = AsyncRecords(engine, driver)
         self.ledger = AsyncLedger(engine, driver)
 
     async def close(self) -> None:

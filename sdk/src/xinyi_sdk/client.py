@@ -17,13 +17,15 @@ from .models import (
     Consent,
     ConsentRequest,
     Question,
+    RecordBatch,
+    RecordError,
     Scenario,
     ScenarioSummary,
     Subject,
 )
 from .receipts import Receipt
 
-__all__ = ["Batches", "Checks", "Consents", "Ledger", "Scenarios", "Xinyi"]
+__all__ = ["Batches", "Checks", "Consents", "Ledger", "Records", "Scenarios", "Xinyi"]
 
 
 class _Resource:
@@ -155,6 +157,27 @@ class Consents(_Resource):
         return self._driver.run(operations.withdraw_consent(self._engine, consent_id))
 
 
+class Records(_Resource):
+    """Records, for those who supply them."""
+
+    def send(self, file: str | Path, *, idempotency_key: str | None = None) -> RecordBatch:
+        """Sends a file of rows, NDJSON or CSV, as a source's client; answers when the last row is settled.
+
+        Rows that are rejected stop no others: :meth:`errors` says why. The same file under the same idempotency key
+        goes on where an upload was interrupted; the key is made for you, and kept across the retries. Give the client
+        a ``timeout`` that fits the size of your files. Raises ``InvalidRequest`` for a CSV header that no row fits.
+        """
+        return self._driver.run(operations.send_records(self._engine, file, idempotency_key))
+
+    def errors(self, batch_id: str) -> Iterator[RecordError]:
+        """The rejected rows of an upload, in the order of their lines. Raises ``NotFound``."""
+        cursor: str | None = "0"
+        while cursor is not None:
+            page = self._driver.run(operations.record_errors(self._engine, batch_id, cursor))
+            yield from page.errors
+            cursor = page.next
+
+
 class Ledger(_Resource):
     """The platform's transparency log."""
 
@@ -197,6 +220,7 @@ class Xinyi:
         self.checks = Checks(engine, driver)
         self.batches = Batches(engine, driver)
         self.consents = Consents(engine, driver)
+        self.records = Records(engine, driver)
         self.ledger = Ledger(engine, driver)
 
     def close(self) -> None:

@@ -28,6 +28,8 @@ __all__ = [
     "Criterion",
     "Outcome",
     "Question",
+    "RecordBatch",
+    "RecordError",
     "Scenario",
     "ScenarioConsent",
     "ScenarioCriterion",
@@ -262,6 +264,25 @@ class Subject(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def __repr__(self) -> str:
         return "Subject(…)"
+
+
+class RecordBatch(Struct, frozen=True, kw_only=True):
+    """What became of an upload of records. ``rows`` counts them by verdict: ``accepted``, ``rejected`` and others."""
+
+    id: str
+    state: str
+    lines: int
+    rows: Mapping[str, int]
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class RecordError(Struct, frozen=True, kw_only=True):
+    """Why a row was rejected: a line (from 1), a code, and the member to blame where one is. Never a value."""
+
+    line: int
+    code: str
+    member: str | None = None
 
 
 class ConsentEnd(Struct, frozen=True, kw_only=True):
