@@ -3,7 +3,7 @@
 Every sentence of substance is in the :class:`Notice`, none in the template: its digest stands for what was read.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from functools import cached_property
 from typing import Final
@@ -49,6 +49,8 @@ class Group(Struct, frozen=True, tag="group"):
 
     any: bool
     heading: str
+    necessity: str | None
+    """Why they are needed, when the reason is the same for all: said once."""
     items: tuple["Fact | Group", ...]
 
     def facts(self) -> Iterator[Fact]:
@@ -159,24 +161,24 @@ class _Words:
             self._fact(self._scenario.criterion(item)) if isinstance(item, str) else self.group(item)
             for item in rule.items
         )
-        return Group(bool(rule.any_of), self.say(heading), items)
+        return Group(bool(rule.any_of), self.say(heading), _shared_necessity(items), items)
 
     def revealed(self) -> Iterator[str]:
         yield self.say(_OVERALL)
         for criterion in self._scenario.criteria:
             name = self._record_type(criterion).name
             if criterion.id in self._units:
-                yield self.say(Text(f"“{name.zh}”这一项是否符合", f"{_capital(name.en)}: met or not evidenced"))
+                yield self.say(Text(f"“{name.zh}”这一项是否满足", f"{_capital(name.en)}: met or not evidenced"))
             for field in self._told_fields(criterion):
                 label = self._label(criterion, field)
                 if field in criterion.bands:
                     text = Text(
-                        f"“{name.zh}”的{label.zh}所在区间（仅在总体符合时）",
+                        f"“{name.zh}”的{label.zh}所在区间（仅在总体满足时）",
                         f"{_capital(name.en)}: the band of the {label.en}, only if the overall result is met",
                     )
                 else:
                     text = Text(
-                        f"“{name.zh}”的{label.zh}（仅在总体符合时）",
+                        f"“{name.zh}”的{label.zh}（仅在总体满足时）",
                         f"{_capital(name.en)}: the {label.en}, only if the overall result is met",
                     )
                 yield self.say(text)
@@ -270,6 +272,12 @@ class _Words:
         return self._catalogue.get(criterion.record)
 
 
+def _shared_necessity(items: Sequence[Fact | Group]) -> str | None:
+    """The one reason of several facts."""
+    reasons = {item.necessity for item in items if isinstance(item, Fact)}
+    return reasons.pop() if len(items) > 1 and len(reasons) == 1 else None
+
+
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
@@ -283,13 +291,13 @@ def _or(items: Iterable[str], language: Language) -> str:
     return ", ".join(first) + " or " + last
 
 
-_ALL: Final = Text("以下各项都要符合", "All of these have to be met")
-_ANY: Final = Text("以下任意一项符合即可", "Any one of these is enough")
+_ALL: Final = Text("以下各项都要满足", "All of these have to be met")
+_ANY: Final = Text("以下任意一项满足即可", "Any one of these is enough")
 _ONE: Final = Text("只看这一项", "Only this is looked at")
 _A_RECORD: Final = Text("有当前有效的记录", "there is a current record")
 
-_OVERALL: Final = Text("总体结果：“符合”或“未见佐证”", "The overall result: met, or not evidenced")
-_WHICH: Final = Text("符合或不符合的是哪一项", "Which of the facts are met and which aren't")
+_OVERALL: Final = Text("总体结果：“满足”或“未见佐证”", "The overall result: met, or not evidenced")
+_WHICH: Final = Text("满足或不满足的是哪一项", "Which of the facts are met and which aren't")
 _PERSON_ID: Final = Text(
     "您的身份证号码、住址和联系方式；对方只收到一个专用代号",
     "Your identity number, address or contact details: the partner gets a code of its own for you",
@@ -302,7 +310,7 @@ _NOTHING_ELSE: Final = Text("任何其他记录，以及有没有其他记录", 
 
 _TELLING: Final = {
     Disclose.NONE: Text("不单独告知", "Not told by itself"),
-    Disclose.OUTCOME: Text("告知是否符合", "Met or not evidenced is told"),
+    Disclose.OUTCOME: Text("告知是否满足", "Met or not evidenced is told"),
     Disclose.BAND: Text("告知所在区间", "A band is told"),
     Disclose.VALUE: Text("告知具体内容", "The value is told"),
 }

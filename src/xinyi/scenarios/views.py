@@ -157,14 +157,14 @@ class OutcomeView(Struct, frozen=True):
 OUTCOMES = (
     OutcomeView(
         Outcome.MET,
-        Text("符合", "Met"),
-        Text("现有记录佐证了公开的条件", "The records at hand evidence the published criteria"),
+        Text("满足", "Met"),
+        Text("现有记录佐证了公布的条件", "The records at hand evidence the published criteria"),
     ),
     OutcomeView(
         Outcome.NOT_EVIDENCED,
         Text("未见佐证", "Not evidenced"),
         Text(
-            "现有记录未能佐证公开的条件，原因可以是没有记录、已过期、未提供或有异议；不代表任何负面情况",
+            "现有记录未能佐证公布的条件，原因可以是没有记录、已过期、未提供或有异议；不代表任何负面情况",
             "The records at hand don't evidence the published criteria: there may be none, or they are too old, "
             "withheld or disputed. It says nothing negative",
         ),

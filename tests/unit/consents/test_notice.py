@@ -104,3 +104,9 @@ def test_the_notice_does_not_depend_on_when_it_is_shown() -> None:
     assert str(NOW.year) not in msgspec.json.encode(told(scenario, Language.EN)).decode()
     assert timedelta(days=scenario.consent.max_days) == timedelta(days=7)
     assert told(scenario, Language.EN).duration == "7 days"
+
+
+def test_a_reason_that_all_facts_share_is_given_once() -> None:
+    bikes, loan = (told(REGISTRY.version(each, 1), Language.EN) for each in ("bike-deposit", "microloan-prescreen"))
+    assert bikes.facts.necessity == "One of several facts, any one of which is enough"
+    assert loan.facts.necessity is None
