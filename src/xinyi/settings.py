@@ -59,6 +59,18 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The most bytes of a request body, except for uploads."""
     upload_limit: Annotated[int, Meta(ge=1024)] = 64 * 1024 * 1024
     """The most bytes of one upload of records, or of a batch of checks."""
+    connections: Annotated[int, Meta(ge=10, le=1_000_000)] = 2000
+    """The most connections that one worker holds; whoever comes then is sent away at once."""
+    rate_checks: Annotated[int, Meta(ge=1)] = 300_000
+    """The most checks that one client may ask for in a minute, refused ones included."""
+    rate_calls: Annotated[int, Meta(ge=1)] = 60_000
+    """The most other calls of the API that one client may make in a minute."""
+    rate_uploads: Annotated[int, Meta(ge=1)] = 120
+    """The most uploads, of records or of batches of checks, that one client may begin in a minute."""
+    rate_pushes: Annotated[int, Meta(ge=1)] = 1200
+    """The most authorization requests that one client may push in a minute; each is kept for half an hour."""
+    rate_tokens: Annotated[int, Meta(ge=1)] = 1200
+    """The most access tokens that one client may ask for in a minute."""
     log_level: str = "INFO"
 
     def __post_init__(self) -> None:

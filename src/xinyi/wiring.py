@@ -36,6 +36,7 @@ from .storage.once import Uses
 from .storage.private import require_private
 from .storage.redis_cache import RedisCache
 from .subjects.service import SubjectService
+from .web.rates import Rates
 from .web.session import Sessions
 
 
@@ -104,6 +105,7 @@ class Services(Struct, frozen=True, kw_only=True):
             scenarios=scenarios,
             subjects=subjects,
             sessions=sessions,
+            rates=Rates(cache, clock, settings),
         )
         checks = CheckService(
             database,

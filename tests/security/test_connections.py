@@ -16,6 +16,7 @@ GET = b"GET /now HTTP/1.1\r\nhost: x\r\n"
 POST = b"POST /now HTTP/1.1\r\nhost: x\r\n"
 CHUNKED = POST + b"transfer-encoding: chunked\r\n\r\n"
 LIMIT = 32 * 1024
+TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 MOST = 5
 
 
@@ -25,6 +26,7 @@ class Impatient(BoundedProtocol):
     headers_within = 0.3
     body_within = 0.3
     body_rate = 1000.0
+    linger = 0.1
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -82,7 +84,7 @@ def rest(caller: socket.socket) -> bytes:
 
 
 def dripping(caller: socket.socket, drops: bytes, every: float = 0.02) -> bytes:
-    """Sends again and again a little, never to an end, until the server says something or closes."""
+    """Sends the same again and again, never to an end, until the server says something or closes."""
     while not select.select([caller], [], [], every)[0]:
         try:
             caller.sendall(drops)
@@ -111,16 +113,13 @@ def test_a_request_is_answered(caller: socket.socket):
     [
         pytest.param(GET + b"a: ", id="a header"),
         pytest.param(b"GET /", id="a URL"),
-        pytest.param(b"", id="a method"),
         pytest.param(CHUNKED + b"1;a=", id="a chunk's extension"),
         pytest.param(CHUNKED + b"1\r\nx\r\n0\r\na: ", id="a trailer"),
     ],
 )
 def test_what_never_ends_is_not_kept(caller: socket.socket, begun: bytes):
     caller.sendall(begun)
-    with pytest.raises(OSError, match=r"reset|Broken pipe"):
-        for _ in range(256):
-            caller.sendall(b"A" * LIMIT)
+    assert dripping(caller, b"A" * LIMIT, every=0) in {b"", TOO_LARGE}
 
 
 def test_many_headers_are_too_many_as_well(caller: socket.socket):

@@ -301,7 +301,9 @@ class Platform:
         key = ECKey.generate_key("P-256")
         partners = self.service("partners")
         async with self.service("database").transaction() as tx:
-            partner = await partners.add_partner(tx, Text("示例机构", "Sample Partner"), kind, "privacy@partner.example")
+            partner = await partners.add_partner(
+                tx, Text("示例机构", "Sample Partner"), kind, "privacy@partner.example"
+            )
             client = await partners.add_client(
                 tx,
                 partner.id,
@@ -334,10 +336,12 @@ class Platform:
 
 
 @asynccontextmanager
-async def running_platform(folder: Path, pair: Pair, clock: ManualClock | None = None) -> AsyncGenerator[Platform]:
+async def running_platform(
+    folder: Path, pair: Pair, clock: ManualClock | None = None, **settings: Any
+) -> AsyncGenerator[Platform]:
     """A sandbox in ``folder``: fresh, or as an earlier one left it there."""
     clock = clock or ManualClock()
-    app = create_app(pair.settings(folder, issuer=ISSUER), clock)
+    app = create_app(pair.settings(folder, issuer=ISSUER, **settings), clock)
     clock.followers.append(lambda by: pair.time_passes(folder, by))
     async with app.lifespan():
         yield Platform(app, clock, lambda cache: pair.remembered(folder, cache))

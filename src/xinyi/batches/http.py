@@ -32,6 +32,7 @@ from ..settings import Settings
 from ..web.envelope import Envelope
 from ..web.principal import Principal, Scope, requires
 from ..web.problem import Problem, problem_of, problems
+from ..web.rates import OPTION, Limit
 from ..web.uploads import IDEMPOTENCY_KEY_PATTERN, format_of, receive
 from .model import MAX_ITEMS, BatchFormat, CheckBatch, CheckBatchState, ItemResult
 from .reading import read_items
@@ -165,6 +166,7 @@ class CheckBatchController(Controller):
     @post(
         operation_id="createCheckBatch",
         summary="Check many subjects as one job",
+        opt={OPTION: Limit.UPLOADS},
         status_code=202,
         request_max_body_size=None,  # the setting `upload_limit` takes its place
         operation_class=_Upload,

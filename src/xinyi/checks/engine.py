@@ -6,7 +6,7 @@ calls go first.
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar
 
@@ -23,6 +23,9 @@ BATCH: Final = 256
 CAPACITY: Final = 4096
 """The most requests that may wait; beyond it callers are told to come back."""
 
+SHARE: Final = CAPACITY // 4
+"""The most of them that may be one partner's: nobody fills the places of all."""
+
 
 PATIENCE: Final = 64
 """Batches of calls after which a turn of a long job goes even so: it advances however many call."""
@@ -37,6 +40,7 @@ class Engine:
     def __init__(self, checks: CheckService) -> None:
         self._checks = checks
         self._waiting: deque[tuple[Ask, asyncio.Future[Result]]] = deque()
+        self._waiting_of: Counter[str] = Counter()
         self._turns: deque[_Turn] = deque()
         self._passed_over = 0
         self._called = False
@@ -62,8 +66,11 @@ class Engine:
         """
         if self._stopping or len(self._waiting) >= CAPACITY:
             raise XinyiError(Code.UNAVAILABLE, "too many checks wait", retry_after=1)
+        if self._waiting_of[ask.partner_id] >= SHARE:
+            raise XinyiError(Code.RATE_LIMITED, f"{SHARE} of this partner's checks wait already", retry_after=1)
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((ask, future))
+        self._waiting_of[ask.partner_id] += 1
         self._called = True
         self._arrival.set()
         return await future
@@ -100,6 +107,9 @@ class Engine:
         batch: list[tuple[Ask, asyncio.Future[Result]]] = []
         while self._waiting and len(batch) < BATCH:
             ask, future = self._waiting.popleft()
+            self._waiting_of[ask.partner_id] -= 1
+            if not self._waiting_of[ask.partner_id]:
+                del self._waiting_of[ask.partner_id]
             if not future.done():
                 batch.append((ask, future))
         return batch

@@ -7,8 +7,9 @@ from litestar.di import NamedDependency
 from litestar.params import HeaderParameter, JSONBody, PathParameter
 
 from ..kernel.errors import Code, XinyiError
-from ..web.principal import Principal, Scope, provide_principal, requires
+from ..web.principal import STANDING_BY_SERVICE, Principal, Scope, provide_principal, requires
 from ..web.problem import problems
+from ..web.rates import OPTION, Limit
 from .engine import Engine
 from .model import Answered, Ask, CheckBody, CheckRequest, ReceiptBody, Refused, Result
 from .service import CheckService
@@ -50,6 +51,7 @@ class CheckController(Controller):
     @post(
         operation_id="createCheck",
         summary="Check one subject against one scenario",
+        opt={**STANDING_BY_SERVICE, OPTION: Limit.CHECKS},
         status_code=200,
         responses=problems(
             Code.MALFORMED,

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import resource
 import socket
 from functools import partial
 from ipaddress import ip_address
@@ -16,8 +17,12 @@ from ..app import create_app
 from ..kernel.errors import XinyiError
 from ..settings import DEFAULT_ISSUER, Settings, SettingsError
 from ..telemetry.logs import configure_logging
+from ..web.protocol import BoundedProtocol
 from ..wiring import require_ready
 from .context import current_settings, startup_errors, told
+
+_OTHER_FILES = 250
+"""Open files beside the connections: databases, keys, uploads under way."""
 
 
 @click.command()
@@ -39,6 +44,7 @@ def serve(host: str | None, port: int | None, workers: int | None, *, allow_remo
     except SettingsError as error:
         raise click.ClickException(str(error)) from error
     _require_ready(settings)
+    _make_room(settings.connections)
     listener = _listen(settings)
     if settings.is_sandbox and not allow_remote_sandbox:
         _require_loopback(listener)
@@ -56,6 +62,8 @@ def serve(host: str | None, port: int | None, workers: int | None, *, allow_remo
         server_header=False,
         proxy_headers=False,
         ws="none",
+        http=BoundedProtocol,
+        limit_concurrency=settings.connections + 1,
         timeout_graceful_shutdown=30,
     )
     click.echo(f"xinyi {settings.environment.value}: {settings.issuer}", err=True)
@@ -83,6 +91,19 @@ def _require_ready(settings: Settings) -> None:
             asyncio.run(require_ready(settings))
     except XinyiError as error:
         raise click.ClickException(told(error)) from error
+
+
+def _make_room(connections: int) -> None:
+    """Lets the process, and the workers it starts, have as many files open as there may be connections."""
+    needed = connections + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise click.ClickException(
+            f"the setting `connections` ({connections}) needs {needed} open files, and this system allows {hard}: "
+            "lower the one, or raise the other (ulimit -n)"
+        )
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 def _listen(settings: Settings) -> socket.socket:

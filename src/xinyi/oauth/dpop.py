@@ -8,6 +8,8 @@ from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from msgspec import Struct
+
 from ..kernel.canonical import b64url, canonical_json
 from ..kernel.clock import Clock
 from ..partners.keys import NotAKey, public_key
@@ -26,6 +28,17 @@ _THUMBPRINT: Final = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")
 _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 
+class Proof(Struct, frozen=True):
+    """A proof that was checked."""
+
+    jkt: str
+    """The thumbprint of the key that made it."""
+    digest: str
+    """Names it among all others."""
+    made: float
+    """When, in seconds since 1970."""
+
+
 class ProofVerifier:
     """Checks proofs against the configured issuer's address, never against what a header says about the host."""
 
@@ -35,10 +48,19 @@ class ProofVerifier:
         self._uses = uses
         self._keys: OrderedDict[str, PublicKey] = OrderedDict()
 
-    async def verify(
-        self, proofs: Sequence[str], method: str, path: str, *, access_token: str | None = None, jkt: str | None = None
-    ) -> str:
+    async def verify(self, proofs: Sequence[str], method: str, path: str) -> str:
         """The thumbprint (RFC 7638) of the key that made the only one of ``proofs``, which works once.
+
+        Raises :class:`JwtProblem` with what is wrong with the proof.
+        """
+        proof = self.read(proofs, method, path)
+        await self.use(proof)
+        return proof.jkt
+
+    def read(
+        self, proofs: Sequence[str], method: str, path: str, *, access_token: str | None = None, jkt: str | None = None
+    ) -> Proof:
+        """The only one of ``proofs``, which is as it should be; :meth:`use` tells whether it comes for the first time.
 
         ``access_token`` and ``jkt``: the token it comes with, and the thumbprint that is bound to. Raises
         :class:`JwtProblem` with what is wrong with the proof.
@@ -56,14 +78,16 @@ class ProofVerifier:
             raise JwtProblem("the proof is by another key than the one the token is bound to")
         if not proof.is_signed_by(key):
             raise JwtProblem("the signature is not by the key in the header")
-        digest = b64url(hashlib.sha256(f"{made_by}\0{proof.claims['jti']}".encode()).digest())
+        return Proof(made_by, b64url(hashlib.sha256(f"{made_by}\0{proof.claims['jti']}".encode()).digest()), made)
+
+    async def use(self, proof: Proof) -> None:
+        """Raises :class:`JwtProblem` when the proof was used before, or that can't be known."""
         try:
-            first = await self._uses.first(f"dpop:{digest}", _REMEMBER, made=made)
+            first = await self._uses.first(f"dpop:{proof.digest}", _REMEMBER, made=proof.made)
         except Forgotten:
             raise JwtProblem("it was made before this server started: make a new one") from None
         if not first:
             raise JwtProblem("its jti was used before")
-        return made_by
 
     def _check(self, proof: UnverifiedJwt, method: str, path: str) -> float:
         """When the proof was made, in seconds since 1970."""

@@ -60,11 +60,15 @@ def on_oauth_error(_request: Request[Any, Any, Any], error: OAuthError) -> Respo
 def on_xinyi_error(_request: Request[Any, Any, Any], error: XinyiError) -> Response[Any]:
     """What a lower room refuses, in this endpoint's words."""
     status = error.definition.status
-    if error.code is Code.UNAVAILABLE:
+    detail = error.detail or error.definition.title.en
+    if error.code is Code.RATE_LIMITED:
+        # RFC 6749 has no code for it: the status says it to programs, the words to people.
+        code, detail = ErrorCode.TEMPORARILY_UNAVAILABLE, f"{error.code.value}: {detail}"
+    elif error.code is Code.UNAVAILABLE:
         code = ErrorCode.TEMPORARILY_UNAVAILABLE
     else:
         code = ErrorCode.INVALID_REQUEST if status < HTTPStatus.INTERNAL_SERVER_ERROR else ErrorCode.SERVER_ERROR
-    return respond(OAuthError(code, error.detail or error.definition.title.en), status, error.retry_after)
+    return respond(OAuthError(code, detail), status, error.retry_after)
 
 
 def on_http_exception(_request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:

@@ -12,6 +12,7 @@ from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIType, Operat
 from msgspec import Meta, Struct
 
 from ..kernel.errors import XinyiError
+from ..web.rates import noting
 from . import metadata
 from .access_token import TokenAnswer
 from .client_auth import ASSERTION_TYPE
@@ -34,7 +35,20 @@ _ERRORS: Final = {
                 ),
             )
         ],
-    )
+    ),
+    HTTPStatus.TOO_MANY_REQUESTS.value: ResponseSpec(
+        data_container=ErrorBody,
+        description="The client asked too often: `Retry-After` tells when to come back.",
+        generate_examples=False,
+        examples=[
+            Example(
+                id="temporarily_unavailable",
+                value=ErrorBody(
+                    ErrorCode.TEMPORARILY_UNAVAILABLE, "rate_limited: this client may make 1200 tokens in 60 seconds"
+                ),
+            )
+        ],
+    ),
 }
 _SHOWN_ISSUER: Final = "https://credit.example"
 _SHOWN_KEYS: Final = {
@@ -196,7 +210,10 @@ class OAuthController(Controller):
         A DPoP proof binds the code to its key.
         """
         request_uri = await oauth.push(
-            await read_form(request), request.headers.getall("dpop", []), request.headers.get("authorization")
+            await read_form(request),
+            request.headers.getall("dpop", []),
+            request.headers.get("authorization"),
+            noting(request.scope),
         )
         return PushedAnswer(request_uri, int(ARRIVE_WITHIN.total_seconds()))
 
@@ -216,5 +233,8 @@ class OAuthController(Controller):
         It lives five minutes and is bound to the key of the DPoP proof that comes with the request.
         """
         return await oauth.token(
-            await read_form(request), request.headers.getall("dpop", []), request.headers.get("authorization")
+            await read_form(request),
+            request.headers.getall("dpop", []),
+            request.headers.get("authorization"),
+            noting(request.scope),
         )

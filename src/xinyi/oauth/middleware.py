@@ -6,7 +6,8 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from ..kernel.errors import Code, XinyiError
-from ..web.principal import Principal
+from ..web.principal import STANDING_OPTION, Principal
+from ..web.rates import OPTION, Limit, noting
 from .jose import JwtProblem
 from .service import OAuthService
 
@@ -16,8 +17,10 @@ _PREFIX: Final = "/v1/"
 class AuthMiddleware:
     """Puts a :class:`Principal` into ``scope["user"]`` when an API request brings a token.
 
-    A request without one goes on without a principal: guards decide whether it may. Raises ``XinyiError``
-    (INVALID_TOKEN, INVALID_DPOP_PROOF), which the application's handlers turn into 401.
+    A request without one goes on without a principal: guards decide whether it may. Every other one is counted against
+    its client's rate, and asks whether the client may still act unless the handler's service does: see
+    ``web.rates.OPTION`` and ``web.principal.STANDING_BY_SERVICE``. Raises ``XinyiError``: INVALID_TOKEN,
+    INVALID_DPOP_PROOF, RATE_LIMITED, NOT_ENTITLED, PARTNER_SUSPENDED, UNAVAILABLE.
     """
 
     def __init__(self, app: ASGIApp, *, oauth: OAuthService) -> None:
@@ -39,13 +42,23 @@ class AuthMiddleware:
             principal = await self._oauth.tokens.verify(token)
         except JwtProblem as problem:
             raise XinyiError(Code.INVALID_TOKEN, str(problem), source="Authorization") from None
+        options = scope["route_handler"].opt
         proofs = [value.decode("latin-1") for name, value in scope["headers"] if name == b"dpop"]
         try:
-            await self._oauth.proofs.verify(
+            proof = self._oauth.proofs.read(
                 proofs, scope["state"]["method"], _path(scope), access_token=token, jkt=principal.jkt
             )
+            # Asked first, so that count and proof share one round trip.
+            counted = self._oauth.rates.count(options.get(OPTION, Limit.CALLS), principal.client_id)
+            try:
+                await self._oauth.proofs.use(proof)
+                await counted.settle(noting(scope))
+            finally:
+                counted.drop()
         except JwtProblem as problem:
             raise XinyiError(Code.INVALID_DPOP_PROOF, str(problem), source="DPoP") from None
+        if not options.get(STANDING_OPTION):
+            await self._oauth.require_standing(principal.client_id)
         return principal
 
 

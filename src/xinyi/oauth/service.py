@@ -11,6 +11,7 @@ from ..storage.database import Database
 from ..storage.keys import Keys
 from ..storage.once import Uses
 from ..subjects.service import SubjectService
+from ..web.rates import Limit, Note, Rates
 from ..web.session import Sessions
 from .access_token import AccessTokens, TokenAnswer
 from .client_auth import ClientAuthenticator
@@ -41,7 +42,11 @@ class OAuthService:
         scenarios: Registry,
         subjects: SubjectService,
         sessions: Sessions,
+        rates: Rates,
     ) -> None:
+        self.rates = rates
+        self._database = database
+        self._partners = partners
         self.issuer = settings.issuer
         self.ring = keys.token
         self.sessions = sessions
@@ -57,15 +62,19 @@ class OAuthService:
         self._clients = ClientAuthenticator(settings.issuer, clock, uses, database, partners)
         self._issuer = TokenIssuer(database, self.tokens, self.codes, consents)
 
-    async def push(self, form: dict[str, str], proofs: list[str], authorization: str | None) -> str:
-        """The pushed authorization request endpoint: gives the request_uri. Raises :class:`OAuthError`."""
+    async def push(self, form: dict[str, str], proofs: list[str], authorization: str | None, note: Note) -> str:
+        """The pushed authorization request endpoint: gives the request_uri. Raises as :meth:`token`."""
         client = await self._client(form, authorization)
+        await self._counted(Limit.PUSHES, client, note)
         jkt = await self._proved(proofs, PAR) if proofs else None
         return await self.requests.push(client, form, jkt)
 
-    async def token(self, form: dict[str, str], proofs: list[str], authorization: str | None) -> TokenAnswer:
-        """The token endpoint. Raises :class:`OAuthError`."""
+    async def token(
+        self, form: dict[str, str], proofs: list[str], authorization: str | None, note: Note
+    ) -> TokenAnswer:
+        """The token endpoint. Raises :class:`OAuthError`, and ``XinyiError``: RATE_LIMITED or UNAVAILABLE."""
         client = await self._client(form, authorization)
+        await self._counted(Limit.TOKENS, client, note)
         jkt = await self._proved(proofs, TOKEN)
         return await self._issuer.answer(client, form, jkt)
 
@@ -74,6 +83,19 @@ class OAuthService:
         if not client.owner.active:
             raise OAuthError(ErrorCode.UNAUTHORIZED_CLIENT, "the client's owner is suspended")
         return client
+
+    async def require_standing(self, client_id: str) -> None:
+        """Raises ``XinyiError``: NOT_ENTITLED when the client is disabled, PARTNER_SUSPENDED when its owner is."""
+        async with self._database.read() as tx:
+            await self._partners.require_standing(tx, client_id)
+
+    async def _counted(self, limit: Limit, client: Client, note: Note) -> None:
+        """Counted once the client has proven who it is: nobody uses up another's rate."""
+        counted = self.rates.count(limit, client.id)
+        try:
+            await counted.settle(note)
+        finally:
+            counted.drop()
 
     async def _proved(self, proofs: list[str], path: str) -> str:
         try:

@@ -63,6 +63,14 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
         "description": "How to authenticate (RFC 9449 §7.1).",
         "schema": {"type": "string", "examples": ['DPoP algs="ES256 PS256 Ed25519 EdDSA", error="invalid_token"']},
     },
+    "RateLimit": {
+        "description": "Calls left in this window, and in how many seconds it ends; told once half are used.",
+        "schema": {"type": "string", "examples": ['"checks";r=299999;t=42']},
+    },
+    "RateLimitPolicy": {
+        "description": "What is counted, how many calls a window has, and its seconds; told with `RateLimit`.",
+        "schema": {"type": "string", "examples": ['"checks";q=300000;w=60']},
+    },
     "RetryAfter": {
         "description": "Seconds until another try makes sense.",
         "schema": {"type": "integer", "minimum": 0, "examples": [1]},

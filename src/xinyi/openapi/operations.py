@@ -19,7 +19,16 @@ from .schemas import Schema, parameter_schema
 
 Operation = dict[str, Any]
 
-_TOKEN: Final = (Code.UNAUTHENTICATED, Code.INVALID_TOKEN, Code.INVALID_DPOP_PROOF, Code.INSUFFICIENT_SCOPE)
+_TOKEN: Final = (
+    Code.UNAUTHENTICATED,
+    Code.INVALID_TOKEN,
+    Code.INVALID_DPOP_PROOF,
+    Code.INSUFFICIENT_SCOPE,
+    Code.NOT_ENTITLED,
+    Code.PARTNER_SUSPENDED,
+    Code.RATE_LIMITED,
+    Code.UNAVAILABLE,
+)
 _BODY: Final = (Code.BODY_TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE, Code.INVALID)
 _INTERACTION: Final = {"$ref": "#/components/parameters/InteractionId"}
 _HEADER_REFS: Final = {
@@ -28,6 +37,8 @@ _HEADER_REFS: Final = {
         "x-fapi-interaction-id": "InteractionId",
         "www-authenticate": "WwwAuthenticate",
         "retry-after": "RetryAfter",
+        "ratelimit": "RateLimit",
+        "ratelimit-policy": "RateLimitPolicy",
     }.items()
 }
 _LINES: Final = "application/x-ndjson"
@@ -157,6 +168,8 @@ def _headers(status: int, response: dict[str, Any]) -> dict[str, Any]:
         names.append("www-authenticate")
     if status in _RETRY:
         names.append("retry-after")
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        names += ["ratelimit", "ratelimit-policy"]
     return {**response.get("headers", {}), **{name: _HEADER_REFS[name] for name in names}}
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, Label, insert, select, update
+from sqlalchemy import ColumnElement, Label, String, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..kernel.text import Text
@@ -110,6 +110,25 @@ _by_id: Final = Prepared(lambda dialect: _joined.where(one_of(dialect, clients.c
 
 async def load_client(tx: AsyncConnection, client_id: str) -> Client | None:
     return (await load_clients_by_id(tx, [client_id])).get(client_id)
+
+
+_standing: Final = Prepared(
+    lambda _dialect: (
+        select(clients.c.status, func.coalesce(partners.c.status, sources.c.status, type_=String).label("owner"))
+        .select_from(
+            clients.outerjoin(partners, clients.c.partner_id == partners.c.id).outerjoin(
+                sources, clients.c.source_id == sources.c.id
+            )
+        )
+        .where(clients.c.id == bindparam("client_id"))
+    )
+)
+
+
+async def load_standing(tx: AsyncConnection, client_id: str) -> tuple[ClientStatus, Standing] | None:
+    """How the client and its owner stand."""
+    rows = await _standing.fetch(tx, client_id=client_id)
+    return (ClientStatus(rows[0][0]), Standing(rows[0][1])) if rows else None
 
 
 async def load_clients_by_id(tx: AsyncConnection, ids: Collection[str]) -> dict[str, Client]:

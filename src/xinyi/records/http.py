@@ -21,6 +21,7 @@ from ..subjects.model import IdentifierProblem
 from ..web.envelope import Envelope
 from ..web.principal import Principal, Scope, requires
 from ..web.problem import problems
+from ..web.rates import OPTION, Limit
 from ..web.uploads import IDEMPOTENCY_KEY_PATTERN, format_of, receive
 from .imports import RecordImports
 from .model import RecordBatch, RowProblem, RowVerdict
@@ -127,6 +128,7 @@ class RecordBatchController(Controller):
     @post(
         operation_id="createRecordBatch",
         summary="Send records",
+        opt={OPTION: Limit.UPLOADS},
         status_code=201,
         request_max_body_size=None,  # the setting `upload_limit` takes its place
         operation_class=_Upload,

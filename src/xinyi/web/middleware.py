@@ -60,6 +60,8 @@ class ExchangeMiddleware:
                 set_ = {name for name, _ in given}
                 given.append((_INTERACTION_ID, interaction_id.encode()))
                 given += [header for header in self._headers if header[0] not in set_]
+                if (rate := scope["state"].get("rate")) is not None:
+                    given += rate.headers()
                 message["headers"] = given
             await send(message)
 

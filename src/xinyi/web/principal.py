@@ -1,6 +1,6 @@
 """Who calls. The authorization server's middleware fills it; every room reads it."""
 
-from typing import Any
+from typing import Any, Final
 
 from litestar import Request
 from litestar.connection import ASGIConnection
@@ -9,6 +9,14 @@ from msgspec import Struct
 
 from ..kernel.errors import Code, XinyiError
 from .scopes import Scope as Scope
+
+STANDING_OPTION: Final = "standing_by_service"
+STANDING_BY_SERVICE: Final = {STANDING_OPTION: True}
+"""For a handler's ``opt``: its service tells, under locks of its own, whether the client and its owner may act.
+
+Without it the middleware asks before the handler runs: a client that is disabled, or whose owner is suspended, gets no
+further from that moment on, however long its token still lives.
+"""
 
 
 class Principal(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""HTTP/1.1 as uvicorn speaks it, with bounds: who sends no request to the end holds neither memory nor a place for long.
+"""HTTP/1.1 as uvicorn speaks it, with bounds: who sends no request to its end holds neither memory nor a place.
 
 uvicorn and its parser keep whatever comes before the headers are complete, and wait for the rest for ever. A proxy in
 front of the server usually has such bounds; these hold without one.
@@ -27,6 +27,9 @@ class BoundedProtocol(HttpToolsProtocol):
     """Seconds from the headers' end to the body's, and more for a long one:"""
     body_rate: float = 4096.0
     """Bytes of the body that bring a second more, so that an upload may be slow but not stand still."""
+    linger: float = 1.0
+    """Seconds after a refusal in which what still comes is read for nothing, so that the refusal arrives: a connection
+    that is closed over unread bytes is reset, and what was said last is lost."""
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
@@ -38,6 +41,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._received = 0
         self._moved = False
         self._idle_bytes = 0
+        self._refused = False
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
@@ -53,6 +57,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
         self._moved = False
         self._whole = False
         super().data_received(data)
@@ -114,7 +120,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def _left(self) -> float:
         """For how many seconds the caller has still time. None passes while it is the server that doesn't read on."""
         if not self._in_body:
-            return self.headers_within if self._answering else self._began_at + self.headers_within - self.loop.time()
+            if self._answering:
+                self._began_at = self.loop.time()
+            return self._began_at + self.headers_within - self.loop.time()
         if not self._answering:
             return 0.0  # the answer is given: whatever else is sent is read for nothing
         if self.flow.read_paused:
@@ -127,8 +135,14 @@ class BoundedProtocol(HttpToolsProtocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def _refuse(self, status: HTTPStatus) -> None:
-        """Says why in a line, unless an answer is on its way, and closes."""
-        if not self._answering:
-            head = f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-            self.transport.write(head.encode())
-        self.transport.close()
+        """Says why in a line, unless an answer is on its way, and ends the connection."""
+        if self._answering:
+            self.transport.close()
+            return
+        self._refused = True
+        self._cancel()
+        self._unset_keepalive_if_required()
+        head = f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        self.transport.write(head.encode())
+        self.transport.write_eof()
+        self._deadline = self.loop.call_later(self.linger, self.transport.abort)

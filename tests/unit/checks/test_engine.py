@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.exc import DataError
 
 from tests.support.world import PERSON, World, ask
-from xinyi.checks.engine import CAPACITY, PATIENCE, Engine
+from xinyi.checks.engine import CAPACITY, PATIENCE, SHARE, Engine
 from xinyi.checks.model import Answered, Ask, CheckRequest, Refused, Result
 from xinyi.checks.service import CheckService
 from xinyi.kernel.errors import Code, XinyiError
@@ -36,8 +36,8 @@ class Scripted:
         return [Answered(each.request.reference, b"") for each in asks]
 
 
-def question(reference: str) -> Ask:
-    return Ask(client_id="cli", partner_id="prt", bound_consent_id=None, request=CheckRequest("s", "cns", reference))
+def question(reference: str, partner: str = "prt") -> Ask:
+    return Ask(client_id="cli", partner_id=partner, bound_consent_id=None, request=CheckRequest("s", "cns", reference))
 
 
 @pytest.fixture
@@ -105,9 +105,27 @@ async def test_callers_who_hung_up_cost_nothing(engine: Engine, scripted: Script
     assert scripted.batches == [1, 1]
 
 
+async def test_one_partner_leaves_places_for_the_others(engine: Engine, scripted: Scripted) -> None:
+    scripted.gate.clear()
+    first = asyncio.create_task(engine.check(question("0")))
+    await scripted.at_work.wait()
+    greedy = [asyncio.create_task(engine.check(question("a"))) for _ in range(SHARE)]
+    await asyncio.sleep(0)
+
+    with pytest.raises(XinyiError) as refused:
+        await engine.check(question("b"))
+    assert (refused.value.code, refused.value.retry_after) == (Code.RATE_LIMITED, 1)
+    other = asyncio.create_task(engine.check(question("c", "another")))
+
+    scripted.gate.set()
+    assert await other == Answered("c", b"")
+    await asyncio.gather(first, *greedy)
+    assert await engine.check(question("d")) == Answered("d", b"")
+
+
 async def test_beyond_its_capacity_callers_are_told_to_come_back(engine: Engine, scripted: Scripted) -> None:
     scripted.gate.clear()
-    waiting = [asyncio.create_task(engine.check(question("a"))) for _ in range(CAPACITY)]
+    waiting = [asyncio.create_task(engine.check(question("a", f"prt-{n % 4}"))) for n in range(CAPACITY)]
     await asyncio.sleep(0)
 
     with pytest.raises(XinyiError) as refused:
