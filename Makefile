@@ -70,5 +70,5 @@ setup: ## Make the virtual environment (done by the other targets when needed)
 setup-node: setup ## Install the OpenAPI linter and the browser (done by the other targets when needed)
 	@$(PYTHON) tools/setup.py node
 
-clean: ## Remove what set-up and tests have made
+clean: ## Remove what set-up and tests have made; the sandbox's data in var/ stays
 	rm -rf .venv .build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache tools/node/node_modules

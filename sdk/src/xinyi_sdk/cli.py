@@ -178,6 +178,9 @@ def _as_text(verified: VerifiedReceipt, with_answer: bool, reference: str | None
 def _keygen(options: argparse.Namespace) -> int:
     directory: Path = options.out
     private, public = directory / "private-key.pem", directory / "jwks.json"
+    for path in (private, public):
+        if path.exists():
+            raise ValueError(f"{path} is there already, and no key is overwritten: name another folder")
     directory.mkdir(parents=True, exist_ok=True)
     key, jwks = generate_jwks()
     with os.fdopen(os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:

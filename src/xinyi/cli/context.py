@@ -59,9 +59,11 @@ def with_services(command: Callable[Concatenate[Services, P], Coroutine[Any, Any
 
 
 def told(error: XinyiError) -> str:
-    """What went wrong, in one sentence."""
+    """What went wrong, in one sentence: the detail where there is one, since the titles speak of requests."""
     title = error.definition.title
-    return f"{title.zh} / {title.en}" + (f": {error.detail}" if error.detail else "")
+    if error.detail is None:
+        return f"{title.zh} / {title.en}"
+    return error.detail if error.source is None else f"{error.source}: {error.detail}"
 
 
 @contextmanager

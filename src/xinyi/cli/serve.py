@@ -1,6 +1,7 @@
 """``xinyi serve``: run the server, in one process or in many that share one socket."""
 
 import asyncio
+import os
 import gc
 import resource
 import socket
@@ -110,7 +111,7 @@ def _listen(settings: Settings) -> socket.socket:
     try:
         return socket.create_server((settings.host, settings.port), backlog=2048)
     except OSError as error:
-        raise click.ClickException(f"can't listen on {settings.host}:{settings.port}: {error.strerror}") from error
+        raise click.ClickException(f"can't listen on {settings.host}:{settings.port}: {os.strerror(error.errno or 0)}") from error
 
 
 def _require_loopback(listener: socket.socket) -> None:

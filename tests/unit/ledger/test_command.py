@@ -211,4 +211,4 @@ def test_a_file_without_keys_is_refused_with_status_2(run: Run, text: str) -> No
 def test_an_empty_log_has_no_checkpoint_to_print(run: Run) -> None:
     result = run("checkpoint")
     assert result.exit_code == 1
-    assert "Not found" in result.output
+    assert "the ledger holds nothing there" in result.output
