@@ -1,5 +1,6 @@
 """Many generated rows at once, past the product: SQLite's own ``executemany``, PostgreSQL's ``COPY``."""
 
+import itertools
 import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from sqlalchemy import Column, Table
 
 from xinyi.storage.database import driver_url
 
+_TOGETHER: Final = 100_000
 _SQLITE_TIME: Final = "%Y-%m-%d %H:%M:%S.%f"
 
 
@@ -31,7 +33,7 @@ class Bulk:
         return value if process is None else process(value)
 
     async def load(self, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        """Inserts all rows in one transaction."""
+        """Inserts all rows; SQLite in transactions of 100,000, so that its write-ahead log stays short."""
         if self.is_sqlite:
             self._insert(table, columns, rows)
         else:
@@ -48,9 +50,12 @@ class Bulk:
         try:
             connection.execute("PRAGMA synchronous=OFF")
             connection.execute("PRAGMA cache_size=-1000000")  # KiB: the indexes stay in memory while they grow
-            connection.execute("BEGIN")
-            connection.executemany(f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({places})", rows)  # noqa: S608 (our own names)
-            connection.execute("COMMIT")
+            statement = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({places})"  # noqa: S608 (our own names)
+            todo = iter(rows)
+            while part := list(itertools.islice(todo, _TOGETHER)):
+                connection.execute("BEGIN")
+                connection.executemany(statement, part)
+                connection.execute("COMMIT")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         finally:
             connection.close()
