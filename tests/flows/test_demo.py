@@ -1,5 +1,6 @@
 """The demo is the same story in any terminal, and tells in one sentence what it can't do."""
 
+import errno
 import os
 import socket
 import subprocess
@@ -51,8 +52,10 @@ def test_a_port_that_is_taken_is_one_sentence_with_a_way_out(tmp_path: Path) -> 
         result = run("demo.serve", tmp_path, XINYI_PORT=str(port))
     assert result.returncode == 1
     (sentence,) = result.stderr.splitlines()
-    assert sentence.startswith(f"serve: can't listen on 127.0.0.1:{port}: ")
-    assert sentence.endswith("; try another port: XINYI_PORT=8001 make serve")
+    assert sentence == (
+        f"serve: can't listen on 127.0.0.1:{port}: {os.strerror(errno.EADDRINUSE)}; "
+        "try another port: XINYI_PORT=8001 make serve"
+    )
 
 
 def test_serving_ends_when_the_server_dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,8 @@
 """``xinyi serve``: run the server, in one process or in many that share one socket."""
 
 import asyncio
-import os
 import gc
+import os
 import resource
 import socket
 from functools import partial
@@ -111,7 +111,8 @@ def _listen(settings: Settings) -> socket.socket:
     try:
         return socket.create_server((settings.host, settings.port), backlog=2048)
     except OSError as error:
-        raise click.ClickException(f"can't listen on {settings.host}:{settings.port}: {os.strerror(error.errno or 0)}") from error
+        why = os.strerror(error.errno) if error.errno else str(error)  # without what Python adds to it
+        raise click.ClickException(f"can't listen on {settings.host}:{settings.port}: {why}") from error
 
 
 def _require_loopback(listener: socket.socket) -> None:
