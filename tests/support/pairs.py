@@ -102,6 +102,7 @@ class Servers:
         self._redis = redis.Redis.from_url(redis_url)
         self._portal = portal
         self._databases: dict[Path, str] = {}
+        self._admin: Any = None
         self._made = 0
         self._template = f"xinyi_test_{os.getpid()}_template"
         portal.call(self._make_template)
@@ -182,14 +183,20 @@ class Servers:
             await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
             await admin.close()
 
+    async def _administrator(self) -> Any:
+        """A connection that a restart of the server may have ended."""
+        if self._admin is None or self._admin.is_closed():
+            self._admin = await asyncpg.connect(self._postgres_url)
+        return self._admin
+
     async def _make_template(self) -> None:
-        self._admin = await asyncpg.connect(self._postgres_url)
-        await self._admin.execute(f"CREATE DATABASE {self._template}")
+        await (await self._administrator()).execute(f"CREATE DATABASE {self._template}")
         await _migrated(self._url(self._template))
 
     async def _fresh(self) -> str:
         """An emptied database of a test that has ended, else a copy of the template."""
-        busy = {row[0] for row in await self._admin.fetch("SELECT DISTINCT datname FROM pg_stat_activity")}
+        admin = await self._administrator()
+        busy = {row[0] for row in await admin.fetch("SELECT DISTINCT datname FROM pg_stat_activity")}
         for folder in list(self._databases)[:-KEPT]:
             if self._databases[folder] not in busy:
                 name = self._databases.pop(folder)
@@ -197,7 +204,7 @@ class Servers:
                 return name
         self._made += 1
         name = f"xinyi_test_{os.getpid()}_{self._made}"
-        await self._admin.execute(f"CREATE DATABASE {name} TEMPLATE {self._template}")
+        await admin.execute(f"CREATE DATABASE {name} TEMPLATE {self._template}")
         return name
 
     async def _empty(self, name: str) -> None:
@@ -208,9 +215,10 @@ class Servers:
         await connection.close()
 
     async def _drop_all(self) -> None:
+        admin = await self._administrator()
         for name in (*self._databases.values(), self._template):
-            await self._admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-        await self._admin.close()
+            await admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        await admin.close()
 
 
 @contextmanager

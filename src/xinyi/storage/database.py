@@ -86,14 +86,21 @@ class Database:
                 await connection.exec_driver_sql(begin)
             yield connection
             await connection.commit()
-        except (OperationalError, InterfaceError, ConnectionError) as error:
-            raise _unreachable() from error
-        except DBAPIError as error:
-            if error.connection_invalidated:
+        except BaseException as error:
+            await self._forget_if_gone(connection)
+            if _is_broken_off(error):
                 raise _unreachable() from error
             raise
         finally:
             await connection.close()
+
+    async def _forget_if_gone(self, connection: AsyncConnection) -> None:
+        """What has gone can't be rolled back; and SQLAlchemy doesn't learn it from errors of the driver alone."""
+        if self.is_sqlite or connection.invalidated:
+            return
+        driver = (await connection.get_raw_connection()).driver_connection
+        if driver is not None and driver.is_closed():
+            await connection.invalidate()
 
     async def _acquire(self) -> AsyncConnection:
         try:
@@ -132,6 +139,20 @@ def driver_url(url: str) -> URL:
 
 def _unreachable() -> XinyiError:
     return XinyiError(Code.UNAVAILABLE, "the database can't be reached", retry_after=1)
+
+
+_SERVERS_OWN: Final = {"08", "53", "57", "58"}
+"""The classes of SQLSTATE that tell of the server and not of the statement: the connection, resources, an operator who
+stops it, the system below it."""
+
+
+def _is_broken_off(error: BaseException) -> bool:
+    if isinstance(error, OperationalError | InterfaceError | ConnectionError):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    state = getattr(error.orig, "sqlstate", None)
+    return error.connection_invalidated or (isinstance(state, str) and state[:2] in _SERVERS_OWN)
 
 
 def _sqlite_connect(connection: Any, _record: Any) -> None:

@@ -1,6 +1,7 @@
 """The database away, back, and too busy."""
 
 import asyncio
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,11 +9,12 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 
 from tests.support.servers import PostgresProcess
 from xinyi.kernel.errors import Code, XinyiError
 from xinyi.storage.database import Database, driver_url
+from xinyi.storage.sql import Prepared
 
 
 @pytest.fixture
@@ -81,6 +83,36 @@ async def test_what_the_server_breaks_off_is_unavailable_and_not_stored(postgres
     postgres.start()
     async with database.read() as tx:
         assert (await tx.execute(text("SELECT count(*) FROM t"))).scalar_one() == 0
+    await database.close()
+
+
+@pytest.mark.parametrize("how", [signal.SIGQUIT, signal.SIGINT], ids=["immediately", "in good order"])
+@pytest.mark.parametrize("prepared", [True, False], ids=["driver", "core"])
+async def test_a_statement_that_the_server_breaks_off_as_it_stops_is_unavailable(
+    postgres: PostgresProcess, how: signal.Signals, *, prepared: bool
+):
+    database = Database(postgres.url, pool_size=2)
+    wait = select(func.pg_sleep(60))
+
+    async def waiting() -> None:
+        async with database.read() as tx:
+            await (Prepared(lambda _dialect: wait).fetch(tx) if prepared else tx.execute(wait))
+
+    async def begun() -> bool:
+        async with database.read() as tx:
+            running = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
+            return bool((await tx.execute(running)).scalar_one())
+
+    task = asyncio.create_task(waiting())
+    while not await begun():
+        assert not task.done()
+    await asyncio.to_thread(postgres.stop, how)
+    with pytest.raises(XinyiError) as refused:
+        await task
+    assert refused.value.code is Code.UNAVAILABLE
+    postgres.start()
+    async with database.read(), database.read():  # both places in the pool are free
+        pass
     await database.close()
 
 
