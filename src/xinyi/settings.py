@@ -132,13 +132,14 @@ def load_settings(file: Path | None = None, environ: Mapping[str, str] | None = 
             values = tomllib.loads(path.read_text("utf-8"))
         except (OSError, tomllib.TOMLDecodeError) as error:
             raise SettingsError(f"{path}: {error}") from error
-    values.update(
-        {
-            name.removeprefix("XINYI_").lower(): value
-            for name, value in environ.items()
-            if name.startswith("XINYI_") and not name.startswith("XINYI_SDK_")
-        }
-    )
+    said_at = {setting: f"{path}: {setting}" for setting in values}
+    for name, value in environ.items():
+        if name.startswith("XINYI_") and not name.startswith("XINYI_SDK_"):
+            setting = name.removeprefix("XINYI_").lower()
+            values[setting], said_at[setting] = value, name
+    for setting in values:
+        if setting not in Settings.__struct_fields__:
+            raise SettingsError(f"{said_at[setting]}: there is no such setting")
     try:
         return msgspec.convert(values, Settings, strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:

@@ -1,11 +1,12 @@
 """Settings that can't be meant are refused, and named."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.production import PRODUCTION
-from xinyi.settings import Settings, SettingsError
+from xinyi.settings import Settings, SettingsError, load_settings
 
 OPERATOR = ("operator_name_zh", "operator_name_en", "operator_contact")
 
@@ -28,3 +29,12 @@ def test_production_never_goes_by_the_sandboxs_operator(setting: str, value: str
 
 def test_the_sandbox_needs_no_settings():
     assert Settings().is_sandbox
+
+
+def test_what_is_no_setting_is_named_where_it_is_said(tmp_path: Path):
+    with pytest.raises(SettingsError, match="^XINYI_PROT: there is no such setting$"):
+        load_settings(environ={"XINYI_PROT": "1", "XINYI_SDK_BASE_URL": "https://credit.example"})
+    file = tmp_path / "xinyi.toml"
+    file.write_text("prot = 1\n")
+    with pytest.raises(SettingsError, match="xinyi.toml: prot: there is no such setting$"):
+        load_settings(file, {})
