@@ -32,9 +32,9 @@ def test_the_sandbox_needs_no_settings():
 
 
 def test_what_is_no_setting_is_named_where_it_is_said(tmp_path: Path):
-    with pytest.raises(SettingsError, match="^XINYI_PROT: there is no such setting$"):
+    with pytest.raises(SettingsError, match=r"^XINYI_PROT: there is no such setting$"):
         load_settings(environ={"XINYI_PROT": "1", "XINYI_SDK_BASE_URL": "https://credit.example"})
     file = tmp_path / "xinyi.toml"
     file.write_text("prot = 1\n")
-    with pytest.raises(SettingsError, match="xinyi.toml: prot: there is no such setting$"):
+    with pytest.raises(SettingsError, match=r"xinyi\.toml: prot: there is no such setting$"):
         load_settings(file, {})
