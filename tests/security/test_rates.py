@@ -17,12 +17,6 @@ SCENARIO = "bike-deposit"
 CONSENT = "/v1/consents/cns_00000000000000000000000000"
 CHECK: Final = {"scenario": SCENARIO, "consent_id": "cns_00000000000000000000000000", "reference": "CASE-1"}
 RATES: dict[str, Any] = {"rate_calls": 3, "rate_checks": 2, "rate_uploads": 1, "rate_pushes": 2, "rate_tokens": 4}
-    "rate_calls": 3,
-    "rate_checks": 2,
-    "rate_uploads": 1,
-    "rate_pushes": 2,
-    "rate_tokens": 4,
-}
 
 
 @pytest.fixture
