@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from litestar import Litestar
+from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.middleware import DefineMiddleware
@@ -94,6 +95,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Litestar:
         request_class=StrictRequest,
         request_max_body_size=settings.body_limit,
         lifespan=[lifespan],
+        state=State({"sessions": services.sessions}),  # guards have no dependencies
         openapi_config=None,
         logging_config=None,  # telemetry.logs alone decides what is written
     )

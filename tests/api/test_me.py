@@ -218,7 +218,7 @@ async def test_the_page_withdraws_by_one_form_and_redirects(me: httpx.AsyncClien
     assert mine["state"] == "withdrawn"
 
 
-@pytest.mark.parametrize("form", [{}, {"csrf": "wrong"}])
+@pytest.mark.parametrize("form", [{"csrf": ""}, {"csrf": "wrong"}])
 async def test_the_pages_forms_need_the_token(me: httpx.AsyncClient, consent: Consent, form: dict[str, str]) -> None:
     response = await me.post(f"/me/consents/{consent.id}/withdraw", data=form)
     assert response.status_code == 403
@@ -251,3 +251,35 @@ async def test_the_page_holds_to_its_policy(me: httpx.AsyncClient, consent: Cons
     assert "frame-ancestors 'none'" in policy
     assert "script" not in response.text
     assert response.headers["cache-control"] == "no-store"
+
+
+MULTIPART = "multipart/form-data; boundary=x; charset=made-up"
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type", "status"),
+    [
+        (b'--x\r\nContent-Disposition: form-data; name="csrf"\r\n\r\nx\r\n--x--\r\n', MULTIPART, 415),
+        (b"csrf=x", "text/plain", 415),
+        (b"csrf=%ff", FORM, 400),
+        (b"csrf=x&csrf=y", FORM, 400),
+        (b"csrf=" + b"x" * 10_000, FORM, 413),
+        (b"csrf=x", FORM, 403),
+    ],
+)
+async def test_a_form_is_read_strictly_and_a_page_says_what_is_wrong(
+    me: httpx.AsyncClient, content: bytes, media_type: str, status: int
+):
+    for path in ("/me/sign-out", "/me/consents/cns_x/pause"):
+        response = await me.post(path, content=content, headers={"content-type": media_type})
+        assert (response.status_code, response.headers["content-type"]) == (status, "text/html; charset=utf-8")
+        assert "form-action 'self'" in response.headers["content-security-policy"]
+    assert (await me.get("/me")).status_code == 200
+
+
+async def test_nothing_is_read_of_a_stranger(nobody: httpx.AsyncClient):
+    for method, path, body in CHANGES:
+        if body is not None:
+            response = await nobody.request(method, path, content=b"{")
+            assert (response.status_code, response.json()["code"]) == (401, "session_required")

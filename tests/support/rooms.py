@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 from litestar import Litestar
+from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.types import ControllerRouterHandler
@@ -41,6 +42,7 @@ async def calling(
             Exception: on_any_exception,
         },
         request_class=StrictRequest,
+        state=State({"sessions": world.services.sessions}),
         openapi_config=None,
         logging_config=None,
     )

@@ -12,7 +12,8 @@ from ..consents.pages import consent_page
 from ..consents.service import ConsentService
 from ..kernel.errors import Code, XinyiError
 from ..kernel.text import Language, Text
-from ..web.pages import SIGN_IN, error_page, language_of, on_page_error, page
+from ..web.page_errors import PAGE_ERRORS
+from ..web.pages import SIGN_IN, error_page, language_of, page
 from ..web.session import SubjectSession
 from .authorize import answer_url, denied, form_fields, origin, redirect
 from .errors import ErrorCode, OAuthError
@@ -43,7 +44,7 @@ class AuthorizeController(Controller):
     """Where a partner sends a subject to consent, or not."""
 
     include_in_schema = False
-    exception_handlers = {OAuthError: _on_oauth_error, XinyiError: on_page_error}  # noqa: RUF012 (Litestar's own form)
+    exception_handlers = {**PAGE_ERRORS, OAuthError: _on_oauth_error}  # noqa: RUF012 (Litestar's own form)
 
     @get(AUTHORIZE)
     async def show(
@@ -192,7 +193,7 @@ class SignInController(Controller):
 
     path = SIGN_IN
     include_in_schema = False
-    exception_handlers = {OAuthError: _on_oauth_error, XinyiError: on_page_error}  # noqa: RUF012 (Litestar's own form)
+    exception_handlers = {**PAGE_ERRORS, OAuthError: _on_oauth_error}  # noqa: RUF012 (Litestar's own form)
 
     @get()
     async def show(self, request: Request[Any, Any, Any], oauth: NamedDependency[OAuthService]) -> Response[Any]:

@@ -22,7 +22,7 @@ from ..storage.database import Database
 from ..subjects.model import SubjectKind
 from ..web.envelope import Envelope
 from ..web.problem import problems
-from ..web.session import Sessions, SubjectSession
+from ..web.session import Sessions, SubjectSession, session_of, session_required
 from .model import MyConsent, MyRecord
 from .service import PortalService
 
@@ -66,16 +66,16 @@ class RecordRef(Struct, frozen=True, forbid_unknown_fields=True):
     ]
 
 
-async def signed_in(request: Request[Any, Any, Any], sessions: NamedDependency[Sessions]) -> SubjectSession:
-    """The dependency ``session``. Raises ``XinyiError(SESSION_REQUIRED)``."""
-    return await sessions.require(request)
+async def signed_in(request: Request[Any, Any, Any]) -> SubjectSession:
+    """The dependency ``session``, behind the guard."""
+    return session_of(request)
 
 
 async def acting(
     request: Request[Any, Any, Any], sessions: NamedDependency[Sessions], csrf_token: CsrfToken = None
 ) -> SubjectSession:
-    """The dependency ``actor``, for what changes something. Raises ``XinyiError``: SESSION_REQUIRED or CSRF."""
-    session = await sessions.require(request)
+    """The dependency ``actor``, for what changes something. Raises ``XinyiError(CSRF)``."""
+    session = session_of(request)
     sessions.check_csrf(session, CSRF_PURPOSE, csrf_token)
     return session
 
@@ -90,6 +90,7 @@ class MeController(Controller):
 
     path = "/v1/me"
     tags = ("Subject",)
+    guards = (session_required,)
     dependencies = {"session": Provide(signed_in), "actor": Provide(acting)}  # noqa: RUF012 (Litestar's own form)
     security = [{"session": []}]  # noqa: RUF012
 

@@ -10,13 +10,17 @@ from litestar.response import Redirect
 from ..consents.model import Party
 from ..consents.service import ConsentService
 from ..kernel.errors import Code, XinyiError
-from ..web.pages import SIGN_IN, on_page_error, page
+from ..web.forms import read_form
+from ..web.page_errors import PAGE_ERRORS
+from ..web.pages import SIGN_IN, page
 from ..web.session import Sessions
 from .http import CSRF_PURPOSE
 from .model import REASONS, STATES
 from .service import PortalService
 
 ME = "/me"
+MAX_FORM = 4096
+"""Bytes: a form has a token and a button."""
 
 
 class PortalPages(Controller):
@@ -24,7 +28,7 @@ class PortalPages(Controller):
 
     path = ME
     include_in_schema = False
-    exception_handlers = {XinyiError: on_page_error}  # noqa: RUF012 (Litestar's own form)
+    exception_handlers = PAGE_ERRORS
 
     @get()
     async def me(
@@ -47,7 +51,7 @@ class PortalPages(Controller):
             reasons=REASONS,
         )
 
-    @post("/consents/{consent_id:str}/{change:str}")
+    @post("/consents/{consent_id:str}/{change:str}", request_max_body_size=MAX_FORM)
     async def change(
         self,
         request: Request[Any, Any, Any],
@@ -70,7 +74,7 @@ class PortalPages(Controller):
                 raise XinyiError(Code.NOT_FOUND)
         return Redirect(ME, status_code=303)
 
-    @post("/sign-out")
+    @post("/sign-out", request_max_body_size=MAX_FORM)
     async def sign_out(self, request: Request[Any, Any, Any], sessions: NamedDependency[Sessions]) -> Redirect:
         """Ends the session at once."""
         session = await sessions.require(request)
@@ -79,5 +83,4 @@ class PortalPages(Controller):
 
 
 async def _token(request: Request[Any, Any, Any]) -> str | None:
-    token = (await request.form()).get("csrf")
-    return token if isinstance(token, str) else None
+    return (await read_form(request)).get("csrf")

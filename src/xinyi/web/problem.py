@@ -101,7 +101,7 @@ def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> 
     """
     if isinstance(error, NotFoundException) and request.accept.best_match([PROBLEM_JSON, _HTML]) == _HTML:
         return error_page(request, XinyiError(Code.NOT_FOUND))
-    response = respond(request, _translate(error))
+    response = respond(request, translated(error))
     if isinstance(error, MethodNotAllowedException):
         response.set_header("allow", ", ".join(_allowed(request)))
     return response
@@ -118,7 +118,8 @@ def _allowed(request: Request[Any, Any, Any]) -> list[str]:
     return sorted({*allowed, *(("HEAD",) if "GET" in allowed else ())})
 
 
-def _translate(error: HTTPException) -> XinyiError:
+def translated(error: HTTPException) -> XinyiError:
+    """Litestar's own refusal as one of ours."""
     match error:
         case MethodNotAllowedException():
             return XinyiError(Code.METHOD_NOT_ALLOWED)
@@ -154,11 +155,15 @@ def _invalid(error: ValidationException) -> XinyiError:
 
 
 def on_any_exception(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-    """What nobody foresaw is told as ``internal``; a database that can't be reached, as ``unavailable``."""
+    return respond(request, unforeseen(error))
+
+
+def unforeseen(error: Exception) -> XinyiError:
+    """What nobody foresaw is logged, and told as ``internal``; a database that can't be reached as ``unavailable``."""
     log_unforeseen(error)
     if isinstance(error, OperationalError | InterfaceError | PoolTimeout):
-        return respond(request, XinyiError(Code.UNAVAILABLE, retry_after=_RETRY_AFTER))
-    return respond(request, XinyiError(Code.INTERNAL))
+        return XinyiError(Code.UNAVAILABLE, retry_after=_RETRY_AFTER)
+    return XinyiError(Code.INTERNAL)
 
 
 def describe(codes: Iterable[Code]) -> str:

@@ -10,7 +10,9 @@ from typing import Any, Final
 
 import msgspec
 from litestar import Request
+from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie
+from litestar.handlers import BaseRouteHandler
 from msgspec import Struct
 
 from ..kernel.clock import Clock
@@ -19,6 +21,8 @@ from ..kernel.text import Text
 from ..storage.cache import Cache
 from ..storage.keys import Secret
 from ..storage.opaque import keyed_hash, new_opaque
+
+_KEPT: Final = "session"
 
 IDLE: Final = timedelta(minutes=30)
 """A session ends when nothing was asked in it for so long."""
@@ -38,6 +42,21 @@ class SubjectSession(Struct, frozen=True):
     began_at: datetime
     representative_id: str | None = None
     """Who acts for a legal person, as the sign-in told it: the representative's subject id."""
+
+
+async def session_required(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+    """A guard: somebody is signed in. It goes before the body is read, and keeps the session for :func:`session_of`.
+
+    Raises ``XinyiError(SESSION_REQUIRED)``. The application's state has the :class:`Sessions` as ``sessions``.
+    """
+    connection.scope["state"][_KEPT] = await connection.app.state.sessions.require(connection)
+
+
+def session_of(request: Request[Any, Any, Any]) -> SubjectSession:
+    """The session that :func:`session_required` found."""
+    session = request.scope["state"][_KEPT]
+    assert isinstance(session, SubjectSession)
+    return session
 
 
 class Sessions:
@@ -71,7 +90,7 @@ class Sessions:
         await self._cache.put(_key(session.id), IDLE, msgspec.json.encode(session))
         return session, self._cookie(self.cookie_name, value)
 
-    async def read(self, request: Request[Any, Any, Any]) -> SubjectSession | None:
+    async def read(self, request: ASGIConnection[Any, Any, Any, Any]) -> SubjectSession | None:
         """The session of the browser that sends ``request``, kept alive by it; ``None`` when nobody is signed in."""
         value = request.cookies.get(self.cookie_name)
         if not value:
@@ -86,7 +105,7 @@ class Sessions:
             return None
         return session
 
-    async def require(self, request: Request[Any, Any, Any]) -> SubjectSession:
+    async def require(self, request: ASGIConnection[Any, Any, Any, Any]) -> SubjectSession:
         """As :meth:`read`; raises ``XinyiError(SESSION_REQUIRED)`` when nobody is signed in."""
         session = await self.read(request)
         if session is None:
