@@ -89,3 +89,28 @@ async def test_error_codes_are_listed_where_problems_point(platform: Platform) -
 def test_texts_are_shown_as_text_whatever_they_hold() -> None:
     assert inline("`<b>` & **x**") == "<code>&lt;b&gt;</code> &amp; <strong>x</strong>"
     assert prose("one\ntwo\n\n<script>") == "<p>one two</p><p>&lt;script&gt;</p>"
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/docs?lang=en", "/docs/openapi.json", "/docs/openapi.yaml"])
+async def test_what_is_the_same_for_all_is_made_once_and_revalidated(
+    platform: Platform, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await platform.http.get(path)
+    made: list[str] = []
+    for maker in ("jinja2.Template.render", "yaml.dump", "msgspec.json.encode"):
+        monkeypatch.setattr(maker, lambda *_, maker=maker, **__: made.append(maker))
+    again = await platform.http.get(path)
+    held = await platform.http.get(path, headers={"if-none-match": first.headers["etag"]})
+    monkeypatch.undo()
+    assert made == []
+    assert again.content == first.content
+    assert again.headers["content-type"] == first.headers["content-type"]
+    assert (held.status_code, held.content, held.headers["etag"]) == (304, b"", first.headers["etag"])
+
+
+async def test_each_language_is_kept_apart(platform: Platform) -> None:
+    zh, en = [await platform.http.get(f"/docs?lang={language}&x=1") for language in ("zh", "en")]
+    assert zh.headers["etag"] != en.headers["etag"]
+    assert zh.headers["vary"] == "accept-language, cookie"
+    assert "xinyi_language=en" in en.headers["set-cookie"]
+    assert "x=1" not in zh.text

@@ -19,7 +19,7 @@ def _on_any_exception(request: Request[Any, Any, Any], error: Exception) -> Resp
     return error_page(request, unforeseen(error))
 
 
-PAGE_ERRORS: Final[dict[type[Exception], Callable[[Request[Any, Any, Any], Any], Response[Any]]]] = {
+PAGE_ERRORS: Final[dict[int | type[Exception], Callable[[Request[Any, Any, Any], Any], Response[Any]]]] = {
     XinyiError: on_page_error,
     HTTPException: _on_http_exception,
     Exception: _on_any_exception,

@@ -9,7 +9,7 @@ A template is named ``ROOM/FILE``: ``consents/consent.html`` stands in ``src/xin
 
 import hashlib
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -27,6 +27,7 @@ from markupsafe import Markup, escape
 from ..kernel.clock import CHINA_TIME
 from ..kernel.errors import Code, XinyiError
 from ..kernel.text import Language, Text
+from .caching import Representation, representation, send
 
 LANGUAGE_COOKIE: Final = "xinyi_language"
 SIGN_IN: Final = "/sign-in"
@@ -56,21 +57,47 @@ def page(
     name the origin of the partner's redirect URI.
     """
     language = language or language_of(request)
-    other = Language.ZH if language is Language.EN else Language.EN
-    body = _environment.get_template(name).render(
-        language=language,
-        other_language=other,
-        language_link=_in_language(request, other) if request.method in {"GET", "HEAD"} else None,
-        **context,
-    )
-    chosen = request.query_params.get("lang")
+    link = _in_language(request, _other(language)) if request.method in {"GET", "HEAD"} else None
     return Response(
-        body,
+        _rendered(name, language, link, context),
         media_type=MediaType.HTML,
         status_code=status,
         headers={"content-security-policy": _policy(form_targets), "cache-control": "no-store"},
-        cookies=[_remember(request, language)] if chosen == language.value else [],
+        cookies=_chosen(request, language),
     )
+
+
+def same_for_all(name: str, language: Language, **context: Any) -> Representation:
+    """The page ``name`` as everybody sees it in this language: to be made once, and sent by :func:`send_page`."""
+    link = "?" + urlencode({"lang": _other(language).value})
+    return representation(_rendered(name, language, link, context).encode(), "text/html; charset=utf-8")
+
+
+def send_page(request: Request[Any, Any, Any], made: Callable[[Language], Representation]) -> Response[bytes]:
+    """A page that ``made`` keeps for each language."""
+    language = language_of(request)
+    headers = {
+        "content-security-policy": _policy(()),
+        "cache-control": "no-cache",
+        "vary": "accept-language, cookie",
+    }
+    response = send(request, made(language), headers)
+    response.cookies.extend(_chosen(request, language))
+    return response
+
+
+def _rendered(name: str, language: Language, language_link: str | None, context: Mapping[str, Any]) -> str:
+    return _environment.get_template(name).render(
+        language=language, other_language=_other(language), language_link=language_link, **context
+    )
+
+
+def _other(language: Language) -> Language:
+    return Language.ZH if language is Language.EN else Language.EN
+
+
+def _chosen(request: Request[Any, Any, Any], language: Language) -> list[Cookie]:
+    return [_remember(request, language)] if request.query_params.get("lang") == language.value else []
 
 
 def language_of(request: Request[Any, Any, Any]) -> Language:
