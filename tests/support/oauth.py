@@ -238,8 +238,8 @@ def browser_of(app: Any, origin: str = ISSUER) -> httpx.AsyncClient:
 class Subject:
     """A person at a browser: cookies of their own, and forms filled in as the pages give them."""
 
-    def __init__(self, app: Litestar) -> None:
-        self.http = browser_of(app)
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self.http = http
 
     async def open(self, partner: PartnerProgram, request_uri: str) -> httpx.Response:
         """Follows the partner's link."""
@@ -332,7 +332,7 @@ class Platform:
 
     def subject(self) -> Subject:
         """A browser that nobody has used yet."""
-        return Subject(self.app)
+        return Subject(browser_of(self.app))
 
 
 @asynccontextmanager
