@@ -36,16 +36,21 @@ class Load(Struct, kw_only=True):
     told: list[Told] = field(default_factory=list)
     pause: float = 0.0
     """Seconds that a caller waits after it wasn't answered."""
+    until_refused: bool = False
+    """Whether a caller goes when it wasn't answered."""
+    name: str = "CASE"
     _sent: int = 0
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     @asynccontextmanager
     async def running(self, callers: int = 8) -> AsyncIterator[None]:
-        """The callers at work, until the block ends; what they have asked by then is still awaited."""
+        """The callers at work, until the block ends, or each is refused; what they have asked is still awaited."""
         stopping = asyncio.Event()
         tasks = [asyncio.create_task(self._call(number, stopping)) for number in range(callers)]
         try:
             yield
+            if self.until_refused:
+                await asyncio.gather(*tasks)
         finally:
             stopping.set()
             await asyncio.gather(*tasks)
@@ -65,7 +70,7 @@ class Load(Struct, kw_only=True):
     async def ask(self, at: int) -> Told:
         """One more check."""
         self._sent += 1
-        reference = f"CASE-{self._sent}"
+        reference = f"{self.name}-{self._sent}"
         begin = time.monotonic()
         try:
             response = await self.partners[at].check(
@@ -84,5 +89,7 @@ class Load(Struct, kw_only=True):
     async def _call(self, number: int, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
             told = await self.ask(number % len(self.partners))
-            if told.status != 200 and self.pause:
+            if told.status != 200:
+                if self.until_refused:
+                    return
                 await asyncio.sleep(self.pause)
