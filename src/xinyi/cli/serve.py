@@ -24,6 +24,7 @@ from .context import current_settings, startup_errors, told
 
 _OTHER_FILES = 250
 """Open files beside the connections: databases, keys, uploads under way."""
+_FEWEST = 10
 
 
 @click.command()
@@ -45,7 +46,7 @@ def serve(host: str | None, port: int | None, workers: int | None, *, allow_remo
     except SettingsError as error:
         raise click.ClickException(str(error)) from error
     _require_ready(settings)
-    _make_room(settings.connections)
+    connections = _make_room(settings.connections)
     listener = _listen(settings)
     if settings.is_sandbox and not allow_remote_sandbox:
         _require_loopback(listener)
@@ -64,10 +65,14 @@ def serve(host: str | None, port: int | None, workers: int | None, *, allow_remo
         proxy_headers=False,
         ws="none",
         http=BoundedProtocol,
-        limit_concurrency=settings.connections + 1,
+        limit_concurrency=connections + 1,
         timeout_graceful_shutdown=30,
     )
     click.echo(f"xinyi {settings.environment.value}: {settings.issuer}", err=True)
+    if connections < settings.connections:
+        click.echo(
+            f"the limit of open files leaves a worker {connections} of {settings.connections} connections", err=True
+        )
     if settings.workers == 1:
         uvicorn.Server(config).run(sockets=[listener])
     else:
@@ -94,17 +99,18 @@ def _require_ready(settings: Settings) -> None:
         raise click.ClickException(told(error)) from error
 
 
-def _make_room(connections: int) -> None:
-    """Lets the process, and the workers it starts, have as many files open as there may be connections."""
+def _make_room(connections: int) -> int:
+    """Lets this process, and the workers it starts, have as many files open as there may be connections.
+
+    Gives how many connections there may be: fewer when the system doesn't allow as many files.
+    """
     needed = connections + _OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < needed:
-        raise click.ClickException(
-            f"the setting `connections` ({connections}) needs {needed} open files, and this system allows {hard}: "
-            "lower the one, or raise the other (ulimit -n)"
-        )
+    if hard != resource.RLIM_INFINITY:
+        needed = min(needed, hard)
     if soft != resource.RLIM_INFINITY and soft < needed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    return max(needed - _OTHER_FILES, _FEWEST)
 
 
 def _listen(settings: Settings) -> socket.socket:
