@@ -100,6 +100,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._began_at = self.loop.time()
         super().on_message_begin()
 
+    def on_response_complete(self) -> None:
+        self._began_at = self.loop.time()  # whoever sent a part of the next request meanwhile has time from now on
+        super().on_response_complete()
+
     def _cancel(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
@@ -121,7 +125,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """For how many seconds the caller has still time. None passes while it is the server that doesn't read on."""
         if not self._in_body:
             if self._answering:
-                self._began_at = self.loop.time()
+                return self.headers_within
             return self._began_at + self.headers_within - self.loop.time()
         if not self._answering:
             return 0.0  # the answer is given: whatever else is sent is read for nothing
