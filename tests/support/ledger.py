@@ -14,7 +14,7 @@ from xinyi.storage.database import Database
 
 def entry(number: int) -> NewEntry:
     id_ = f"chk_{number:026}"
-    return NewEntry("check", id_, canonical_json({"kind": "check", "id": id_, "salt": f"salt-{number}"}))
+    return NewEntry("sample", id_, canonical_json({"kind": "sample", "id": id_, "salt": f"salt-{number}"}))
 
 
 class Log:

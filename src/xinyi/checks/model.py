@@ -149,6 +149,11 @@ def commitment(salt: str, value: Value) -> str:
     return _salted_digest(salt, canonical_json(value))
 
 
+def reference_digest(salt: str, reference: str) -> str:
+    """``sha-256:`` over the entry's salt and the reference."""
+    return _salted_digest(salt, reference.encode())
+
+
 def check_entry(answer: Answer, *, consent_id: str, partner_id: str, reference: str) -> bytes:
     """What the ledger keeps of an answer: what was disclosed and no more, the values only as salted commitments."""
     salt = b64url(secrets.token_bytes(16))
@@ -160,7 +165,7 @@ def check_entry(answer: Answer, *, consent_id: str, partner_id: str, reference: 
             "consent_id": consent_id,
             "partner_id": partner_id,
             "subject": answer.subject,
-            "reference_digest": _salted_digest(salt, reference.encode()),
+            "reference_digest": reference_digest(salt, reference),
             "outcome": answer.outcome,
             "criteria": answer.criteria,
             "commitments": {

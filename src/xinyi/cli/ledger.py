@@ -13,6 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from sqlalchemy.exc import DBAPIError
 
+from ..catalogue.files import FileError
+from ..catalogue.service import Catalogue
+from ..checks.witness import CheckRows, ConsentUses
+from ..consents.witness import ConsentRows
 from ..kernel.errors import XinyiError
 from ..ledger import repo
 from ..ledger.checkpoint import CheckpointKeys, InvalidCheckpoint
@@ -21,9 +25,13 @@ from ..ledger.export import NotAnExport, export_lines
 from ..ledger.model import Checkpoint
 from ..ledger.verify import Progress as Advance
 from ..ledger.verify import Report, verify_database, verify_export
+from ..ledger.witness import Witness
+from ..scenarios.registry import Registry
+from ..settings import Settings
 from ..storage.database import Database
 from ..storage.key_files import UnfitKeys, open_keys
 from ..storage.migrate import NotMigrated, require_migrated
+from ..subjects.sealing import Pseudonyms
 from ..wiring import Services
 from .context import current_settings, told, with_services
 
@@ -50,17 +58,18 @@ def ledger() -> None:
 def verify(file: Path | None, jwks: Path | None, checkpoints: tuple[Path, ...]) -> None:
     """Verify the whole log: every entry, every signed checkpoint, and the tree that is stored for proofs.
 
-    Names the first entry (counted from 0) that was edited, deleted, reordered, inserted or truncated, and exits with
+    In the database, hold the rows of checks and consents against it as well. Names the first entry (counted from 0)
+    that was edited, deleted, reordered, inserted or truncated, and exits with
     status 1. Entries erased by law are counted and no fault. Exits with status 2 when it can't verify at all. Makes
     nothing: neither keys nor a database.
     """
     try:
         keys = _keys(jwks)
         known = [_checkpoint(path, keys) for path in checkpoints]
-        report = _of_database(keys, known) if file is None else _of_export(file, keys, known)
+        report = _of_database(keys, known, jwks) if file is None else _of_export(file, keys, known)
     except XinyiError as error:
         raise CantVerify(told(error)) from error
-    except (NotAnExport, NotMigrated, PermissionError, UnfitKeys) as error:
+    except (FileError, NotAnExport, NotMigrated, PermissionError, UnfitKeys) as error:
         raise CantVerify(str(error)) from error
     except DBAPIError as error:
         raise CantVerify("the database can't be read") from error
@@ -81,7 +90,7 @@ def _of_export(file: Path, keys: CheckpointKeys, known: Sequence[Checkpoint]) ->
         return verify_export(lines, keys, known, advance)
 
 
-def _of_database(keys: CheckpointKeys, known: Sequence[Checkpoint]) -> Report:
+def _of_database(keys: CheckpointKeys, known: Sequence[Checkpoint], jwks: Path | None) -> Report:
     settings = current_settings()
     database = Database(settings.effective_database_url)
     if database.is_sqlite and not database.files:  # to open it would make it
@@ -91,14 +100,23 @@ def _of_database(keys: CheckpointKeys, known: Sequence[Checkpoint]) -> Report:
         try:
             await require_migrated(database)
             async with database.read() as tx:
-                head = await repo.head(tx)
-            with _progress(0 if head is None else head.tree_size) as advance:
+                size = await repo.size(tx)
+            with _progress(size) as advance:
                 async with database.read() as tx:
-                    return await verify_database(tx, keys, known, advance)
+                    return await verify_database(tx, keys, known, advance, _witnesses(settings, jwks))
         finally:
             await database.close()
 
     return asyncio.run(work())
+
+
+def _witnesses(settings: Settings, jwks: Path | None) -> list[Witness]:
+    """The tables that the log tells of. With --jwks alone, nobody can tell whose the subjects' ids are."""
+    scenarios = Registry.load(Catalogue.load(settings.scenarios_dir), settings.scenarios_dir)
+    pairwise = None
+    if jwks is None:
+        pairwise = Pseudonyms(open_keys(settings.keys_dir, settings.environment)).pairwise
+    return [ConsentRows(scenarios, pairwise), CheckRows(pairwise), ConsentUses()]
 
 
 @ledger.command()

@@ -2,9 +2,23 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import partial
+from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import bindparam, func, or_, select, text, tuple_, update
+from sqlalchemy import (
+    Column,
+    Integer,
+    LargeBinary,
+    bindparam,
+    func,
+    null,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..storage.sql import Prepared, insert_ignoring, insert_rows
@@ -201,7 +215,64 @@ async def count_nodes(tx: AsyncConnection, log_id: str) -> int:
     return (await tx.execute(statement)).scalar_one()
 
 
+async def newest(
+    tx: AsyncConnection, log_id: str, kinds: Collection[str], entry_ids: Collection[str]
+) -> dict[str, int]:
+    """The place of the last entry of these kinds for each id."""
+    c = ledger_leaves.c
+    statement = (
+        select(c.entry_id, func.max(c.leaf_index).label("last"))
+        .where(c.entry_id.in_(entry_ids), c.log_id == log_id, c.kind.in_(kinds))
+        .group_by(c.entry_id)
+    )
+    return {row.entry_id: row.last for row in await tx.execute(statement)}
+
+
 async def begin_snapshot(tx: AsyncConnection) -> None:
-    """Makes a fresh read-only unit of work see one state of the log from first to last. SQLite's always does."""
+    """Makes a fresh read-only unit of work see one state of the log from first to last. SQLite's always does.
+
+    Text that isn't UTF-8, which somebody may have put into an SQLite file, is read all the same: it equals nothing.
+    """
     if tx.dialect.name == "postgresql":
         await tx.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+    else:
+        driver: Any = (await tx.get_raw_connection()).driver_connection
+        driver.text_factory = partial(str, encoding="utf-8", errors="replace")
+
+
+async def size(tx: AsyncConnection) -> int:
+    """How many entries the head tells of, for whoever only wants to know how long it will take."""
+    found = (await tx.execute(select(ledger_head.c.tree_size))).scalar_one_or_none()
+    return found if isinstance(found, int) else 0
+
+
+class Mistyped(Struct, frozen=True):
+    """A value that isn't of its column's type."""
+
+    column: str
+    leaf_index: int | None
+
+
+async def mistyped(tx: AsyncConnection) -> Mistyped | None:
+    """The first such value in the log's tables. SQLite alone takes them: its columns' types are but a preference."""
+    if tx.dialect.name != "sqlite":
+        return None
+    for table in (ledger_leaves, ledger_entries, ledger_nodes, ledger_checkpoints, ledger_head):
+        wrong = {column.name: func.typeof(column).not_in(_storage_classes(column)) for column in table.columns}
+        place = table.c.leaf_index if "leaf_index" in table.c else null()
+        flags = [flag.label(name) for name, flag in wrong.items()]
+        statement = select(*flags, place.label("place")).where(or_(*wrong.values())).order_by(place).limit(1)
+        row = (await tx.execute(statement)).mappings().one_or_none()
+        if row is not None:
+            column = next(name for name in wrong if row[name])
+            return Mistyped(f"{table.name}.{column}", row["place"] if isinstance(row["place"], int) else None)
+    return None
+
+
+def _storage_classes(column: Column[Any]) -> tuple[str, ...]:
+    """SQLite's storage classes that the column's values may have."""
+    if isinstance(column.type, Integer):
+        class_ = "integer"
+    else:
+        class_ = "blob" if isinstance(column.type, LargeBinary) else "text"
+    return (class_, "null") if column.nullable else (class_,)

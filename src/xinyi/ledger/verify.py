@@ -22,6 +22,7 @@ from .export import UnreadableLine, read_header, read_log, read_records
 from .model import ERASURE, Checkpoint
 from .repo import Head, Leaf, Signed
 from .tree import EMPTY, EMPTY_ROOT, Accumulator, Frontier, Node, leaf_hash
+from .witness import Hearing, Witness
 
 Progress = Callable[[int], None]
 """Told how many more leaves (of a database) or bytes (of a file) were read."""
@@ -238,10 +239,19 @@ class Verifier:
 
 
 async def verify_database(
-    tx: AsyncConnection, keys: CheckpointKeys, known: Sequence[Checkpoint] = (), progress: Progress | None = None
+    tx: AsyncConnection,
+    keys: CheckpointKeys,
+    known: Sequence[Checkpoint] = (),
+    progress: Progress | None = None,
+    witnesses: Sequence[Witness] = (),
 ) -> Report:
-    """Verifies the stored log: its entries, checkpoints, nodes and head. ``tx`` is a fresh unit of work."""
+    """Verifies the stored log: its entries, checkpoints, nodes and head, and the rows that the witnesses know.
+
+    What the first witness finds is told before what the second finds. ``tx`` is a fresh unit of work.
+    """
     await repo.begin_snapshot(tx)
+    if (mistyped := await repo.mistyped(tx)) is not None:
+        return _with_mistyped(mistyped)
     head = await repo.head(tx)
     if head is None:
         return _without_head(known, is_empty=await repo.is_empty(tx))
@@ -249,6 +259,7 @@ async def verify_database(
     newest = _newest(keys, head.checkpoint)
     if newest is not None and newest.log_id == head.log_id:
         verifier.expect(newest)
+    hearings = [Hearing(witness, head.log_id) for witness in witnesses]
     async for records in read_log(tx, head.log_id):
         start, completed = verifier.entries, dict[Node, bytes]()
         for record in records:
@@ -256,8 +267,12 @@ async def verify_database(
         if completed and verifier.differing is None:
             stored = await repo.nodes_completed_between(tx, head.log_id, start, verifier.entries)
             verifier.differing = min((node for node in completed if stored.get(node) != completed[node]), default=None)
+        leaves = [record for record in records if isinstance(record, Leaf)]
+        if verifier.is_sound:  # else the entries themselves are in doubt
+            for hearing in hearings:
+                await hearing.hear(tx, leaves)
         if progress is not None:
-            progress(sum(isinstance(record, Leaf) for record in records))
+            progress(len(leaves))
     disputed = verifier.disputed
     stored = (
         {} if disputed is None else await repo.nodes_completed_between(tx, head.log_id, disputed.start, disputed.stop)
@@ -266,6 +281,10 @@ async def verify_database(
     if report.fault is None and (complaint := await _derived(tx, head, newest, report)):
         fault = Fault(FaultKind.DAMAGED, None, None, complaint)
         return msgspec.structs.replace(report, fault=fault)
+    if report.fault is None:
+        for hearing in hearings:
+            if (found := await hearing.finish(tx)) is not None:
+                return msgspec.structs.replace(report, fault=found)
     return report
 
 
@@ -322,6 +341,12 @@ def _without_head(known: Sequence[Checkpoint], *, is_empty: bool) -> Report:
         fault = Fault(FaultKind.DAMAGED, None, None, "there are entries, but the head that says where they end is gone")
     elif signed_size := max((checkpoint.tree_size for checkpoint in known), default=0):
         fault = Fault(FaultKind.TRUNCATED, 0, signed_size - 1, "a checkpoint was signed over more entries")
+    return Report(log_id=None, entries=0, erased=0, checkpoints=0, root=b64url(EMPTY_ROOT), fault=fault)
+
+
+def _with_mistyped(found: repo.Mistyped) -> Report:
+    kind = FaultKind.DAMAGED if found.leaf_index is None else FaultKind.EDITED
+    fault = Fault(kind, found.leaf_index, found.leaf_index, f"{found.column} holds a value of another type")
     return Report(log_id=None, entries=0, erased=0, checkpoints=0, root=b64url(EMPTY_ROOT), fault=fault)
 
 

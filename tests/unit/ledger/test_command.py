@@ -14,6 +14,7 @@ from tests.support.clock import ManualClock
 from tests.support.keys import fresh_keys
 from tests.support.ledger import Log, entry
 from xinyi.cli.ledger import ledger
+from xinyi.ledger.model import NewEntry
 from xinyi.ledger.service import LedgerService
 from xinyi.settings import Environment
 from xinyi.storage.database import Database
@@ -100,6 +101,30 @@ def test_a_fault_ends_with_status_1_and_names_the_entry(run: Run, receipts: list
     assert result.exit_code == 1
     assert "账本有误 / The ledger isn't sound" in result.output
     assert "ledger: edited entry 1: " in result.output
+
+
+def test_entries_about_checks_and_consents_are_held_against_their_rows(run: Run, tmp_path: Path) -> None:
+    async def fill() -> None:
+        async with opened(tmp_path / "var") as log, log.database.transaction() as tx:
+            entries = [NewEntry("consent", "cns_x", b"{}")]
+            await log.ledger.append(tx, entries, log.clock.now())
+
+    (tmp_path / "var").mkdir()
+    asyncio.run(fill())
+    result = run("verify")
+    assert result.exit_code == 1
+    assert "ledger: deleted entry 0: the row of cns_x in consents isn't there" in result.output
+    assert run("verify", "--jwks", jwks(tmp_path)).exit_code == 1
+
+
+@pytest.mark.parametrize("value", ["'text'", "x'00'", "7.5"])
+def test_a_head_of_a_wrong_type_is_a_fault_and_no_crash(
+    run: Run, receipts: list[str], tmp_path: Path, value: str
+) -> None:
+    tamper(tmp_path, f"UPDATE ledger_head SET tree_size = {value}")  # noqa: S608 (a test's own)
+    result = run("verify")
+    assert result.exit_code == 1
+    assert "ledger: damaged: ledger_head.tree_size holds a value of another type" in result.output
 
 
 def test_damage_that_concerns_no_entry_names_none(run: Run, receipts: list[str], tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ async def test_progress_counts_every_entry_and_every_byte(log: Log) -> None:
 
 # --- what the database may be made to say
 
-FORGED_BODY = b'{"kind":"check","id":"chk_00000000000000000000000005","salt":"forged"}'
+FORGED_BODY = b'{"kind":"sample","id":"chk_00000000000000000000000005","salt":"forged"}'
 
 
 async def test_an_edited_body_is_named(log: Log) -> None:
@@ -235,7 +235,7 @@ async def test_an_inserted_entry_is_named(log: Log, sizes: list[int]) -> None:
         )
     await log.sql(
         "INSERT INTO ledger_leaves SELECT log_id, 4, "
-        f"{sql_hash(FORGED_BODY)}, 'check', 'chk_00000000000000000000000005' FROM ledger_head",
+        f"{sql_hash(FORGED_BODY)}, 'sample', 'chk_00000000000000000000000005' FROM ledger_head",
         f"INSERT INTO ledger_entries SELECT log_id, 4, {sql_body(FORGED_BODY)}, NULL FROM ledger_head",
     )
     assert named(await verify(log)) == (FaultKind.INSERTED, 4, 4)
@@ -245,7 +245,7 @@ async def test_an_entry_appended_without_the_key_is_named(log: Log) -> None:
     await log.append(4)
     await log.sql(
         "INSERT INTO ledger_leaves SELECT log_id, 4, "
-        f"{sql_hash(FORGED_BODY)}, 'check', 'chk_00000000000000000000000005' FROM ledger_head",
+        f"{sql_hash(FORGED_BODY)}, 'sample', 'chk_00000000000000000000000005' FROM ledger_head",
         f"INSERT INTO ledger_entries SELECT log_id, 4, {sql_body(FORGED_BODY)}, NULL FROM ledger_head",
     )
     assert named(await verify(log)) == (FaultKind.INSERTED, 4, 4)
