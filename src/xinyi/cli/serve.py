@@ -12,12 +12,12 @@ import click
 import uvicorn
 from litestar import Litestar
 from msgspec.structs import replace
-from uvicorn.supervisors import Multiprocess
 
 from ..app import create_app
 from ..kernel.errors import XinyiError
 from ..settings import DEFAULT_ISSUER, Settings, SettingsError
 from ..telemetry.logs import configure_logging
+from ..web.draining import DrainingServer, DrainingWorkers
 from ..web.protocol import BoundedProtocol
 from ..wiring import require_ready
 from .context import current_settings, startup_errors, told
@@ -74,9 +74,9 @@ def serve(host: str | None, port: int | None, workers: int | None, *, allow_remo
             f"the limit of open files leaves a worker {connections} of {settings.connections} connections", err=True
         )
     if settings.workers == 1:
-        uvicorn.Server(config).run(sockets=[listener])
+        DrainingServer(config).run(sockets=[listener])
     else:
-        Multiprocess(config, sockets=[listener]).run()
+        DrainingWorkers(config, sockets=[listener]).run()
 
 
 def _application(settings: Settings) -> Litestar:

@@ -33,6 +33,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
+        self._draining = False
         self._deadline: TimerHandle | None = None
         self._whole = False  # all of a request is here, and nothing of the next
         self._in_body = False
@@ -84,6 +85,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._headers_ended_at = self.loop.time()
         self._received = 0
         super().on_headers_complete()
+        if self._draining:
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         self._moved = True
@@ -94,6 +97,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._moved = self._whole = True
         self._in_body = False
         super().on_message_complete()
+
+    def drain(self) -> None:
+        """From now on the next answer is the last of this connection, and says so."""
+        self._draining = True
+        if self._answering:
+            self.cycle.keep_alive = False
 
     def on_message_begin(self) -> None:
         self._whole = False
