@@ -14,7 +14,7 @@ from rich.console import Console
 from . import batch, chart, imports, report
 from .contenders import Contenders, measure, standing
 from .databases import databases
-from .processes import SERVER_CORE, leave_the_servers_core
+from .processes import SERVER_CORE, prepare
 from .report import Target
 from .summary import Measured
 
@@ -34,7 +34,7 @@ _FIRST_SECOND: Final = 2.5
 def main(rounds: int, seconds: float, keep: bool) -> None:
     """Measure xinyi against an empty handler and against the ordinary way to write it."""
     console = Console(width=150)
-    leave_the_servers_core()
+    prepare()
     where = "any core" if SERVER_CORE is None else f"core {SERVER_CORE}, everything else on others"
     console.print(f"servers on {where}; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores before the start")
     with (

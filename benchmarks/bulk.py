@@ -40,7 +40,16 @@ class Bulk:
             connection = await asyncpg.connect(self._plain)
             try:
                 await connection.copy_records_to_table(table.name, records=rows, columns=columns)
-                await connection.execute(f"ANALYZE {table.name}")
+            finally:
+                await connection.close()
+
+    async def settle(self) -> None:
+        """Does now what PostgreSQL would do behind a measurement. Call after loading."""
+        if not self.is_sqlite:
+            connection = await asyncpg.connect(self._plain)
+            try:
+                for statement in ("VACUUM (FREEZE, ANALYZE)", "CHECKPOINT"):
+                    await connection.execute(statement)
             finally:
                 await connection.close()
 

@@ -29,9 +29,10 @@ from .bulk import Bulk
 from .contenders import Contender
 from .databases import Databases, databases
 from .installation import Installation
-from .processes import Server, leave_the_servers_core, running
+from .processes import Server, prepare, running
 
 SIZES: Final = (10_000, 1_000_000, 10_000_000)
+PAIRS: Final = ("SQLite", "PostgreSQL")
 RESULTS: Final = ROOT / "benchmarks" / "growth.json"
 CHART: Final = ROOT / "docs" / "images" / "growth.svg"
 CHECKS: Final = 6_000
@@ -55,20 +56,21 @@ class Growth(Struct):
 
 @click.command()
 @click.option("--sizes", default=",".join(map(str, SIZES)), show_default=True, help="Records, and ledger entries.")
+@click.option("--pair", "pairs", multiple=True, default=PAIRS, show_default=True, help="SQLite, PostgreSQL.")
 @click.option("--rounds", default=5, show_default=True, help="Turns of each size.")
 @click.option("--keep/--no-keep", default=True, show_default=True, help="Write growth.json and the chart.")
-def main(sizes: str, rounds: int, keep: bool) -> None:
+def main(sizes: str, pairs: tuple[str, ...], rounds: int, keep: bool) -> None:
     """Measure what a check costs as records and ledger grow."""
     console = Console(width=120)
-    leave_the_servers_core()
+    prepare()
     wanted, results = [int(size) for size in sizes.split(",")], list[Growth]()
-    for pair in ("SQLite", "PostgreSQL"):
+    for pair in pairs:
         with TemporaryDirectory(prefix="xinyi-growth-") as name, ExitStack() as stack:
             folder = Path(name)
             outside = stack.enter_context(databases(folder)) if pair == "PostgreSQL" else None
             results += _pair(pair, wanted, rounds, folder, outside, console)
     _show(console, results)
-    if keep:
+    if keep and pairs == PAIRS:
         RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=2) + b"\n")
         _draw(results, wanted)
 
@@ -91,9 +93,10 @@ def _pair(
 
 
 async def _lengthen(site: Installation, size: int) -> None:
-    services = Services.build(site.settings)
+    services, bulk = Services.build(site.settings), Bulk(site.settings.effective_database_url)
     async with services.opened():
-        await log.lengthen(services, Bulk(site.settings.effective_database_url), size)
+        await log.lengthen(services, bulk, size)
+    await bulk.settle()
 
 
 def _checks(

@@ -55,7 +55,9 @@ class Installation:
             clients = await self._register(services)
             people = Population(size, clients, services.scenarios.get(SCENARIO), services.clock.now())
         self.consents = [people.consents(number) for number in range(len(clients))]
-        await people.store(Bulk(self.settings.effective_database_url), Pseudonyms(services.keys))
+        bulk = Bulk(self.settings.effective_database_url)
+        await people.store(bulk, Pseudonyms(services.keys))
+        await bulk.settle()
 
     async def _register(self, services: Services) -> Sequence[Client]:
         clients = []

@@ -1,6 +1,7 @@
 """The server under test on one core; the load generator, the databases and everything else on another."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -39,18 +40,24 @@ class Server:
 
 
 def computed(pid: int, *, with_children: bool = False) -> float:
-    """The processor time that a process, and those that it started if asked for, used so far, in seconds (Linux)."""
+    """The processor time that a process used so far, in seconds (Linux).
+
+    With its children: those that run, and those that ended since.
+    """
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    ticks = int(fields[11]) + int(fields[12])
-    seconds = ticks / os.sysconf("SC_CLK_TCK")
+    seconds = sum(map(int, fields[11 : 15 if with_children else 13])) / os.sysconf("SC_CLK_TCK")
     if with_children:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         seconds += sum(computed(int(child)) for child in children)
     return seconds
 
 
-def leave_the_servers_core() -> None:
-    """Binds this process, and all that it starts from now on but for servers, to the other cores."""
+def prepare() -> None:
+    """Binds this process, and all that it starts from now on but for servers, to the other cores.
+
+    Told to end, it ends what it started and removes what it wrote.
+    """
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     if SERVER_CORE is not None:
         os.sched_setaffinity(0, set(_CORES) - {SERVER_CORE})
 

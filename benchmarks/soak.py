@@ -16,7 +16,7 @@ from .contenders import CONSENTS, Contender
 from .databases import databases
 from .installation import Installation
 from .population import RECORDS_EACH
-from .processes import Server, leave_the_servers_core, running
+from .processes import Server, prepare, running
 from .requests import checks
 
 RESULTS: Final = ROOT / "benchmarks" / "soak.json"
@@ -46,7 +46,7 @@ class Soak(Struct):
 def main(count: int, minutes: float, keep: bool) -> None:
     """See whether the server's memory stays where it is, first on SQLite and memory, then on PostgreSQL and Redis."""
     console = Console(width=120)
-    leave_the_servers_core()
+    prepare()
     with TemporaryDirectory(prefix="xinyi-soak-") as name, databases(Path(name)) as outside:
         pairs: Mapping[str, Mapping[str, str]] = {"check_sqlite": {}, "check_postgres": outside.urls("soak")}
         results = [_soak(each, urls, Path(name) / each, count, minutes, console) for each, urls in pairs.items()]
