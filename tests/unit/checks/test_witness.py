@@ -17,6 +17,7 @@ from xinyi.consents.witness import ConsentRows
 from xinyi.ledger.checkpoint import CheckpointKeys
 from xinyi.ledger.diagnosis import Fault, FaultKind
 from xinyi.ledger.verify import verify_database
+from xinyi.ledger.witness import Witness
 
 pytestmark = pytest.mark.anyio
 
@@ -31,7 +32,7 @@ class Trail(msgspec.Struct):
     async def verify(self, *, secrets: bool = True) -> Fault | None:
         s = self.world.services
         pairwise = s.subjects.pairwise if secrets else None
-        witnesses = [ConsentRows(s.scenarios, pairwise), CheckRows(pairwise), ConsentUses()]
+        witnesses: list[Witness] = [ConsentRows(s.scenarios, pairwise), CheckRows(pairwise), ConsentUses()]
         async with s.database.read() as tx:
             return (await verify_database(tx, CheckpointKeys(s.ledger.jwks()), witnesses=witnesses)).fault
 
@@ -68,6 +69,12 @@ async def trail(tmp_path: Path, pair: Pair) -> AsyncGenerator[Trail]:
         checks["refusal"] = await world.check(ask(bank, withdrawn))
         paused = await world.consent(bank, "bike-deposit", person)
         await service.pause(paused.id, person.id)
+        resumed = await world.consent(bank, "microloan-prescreen", company)  # takes the place of the one in use
+        await service.pause(resumed.id, company.id)
+        await service.resume(resumed.id, company.id)
+        refused, given_up = [await world.asked(bank, "bike-deposit") for _ in range(2)]
+        await service.reject(refused.id, subject_id=person.id, kind=person.kind)
+        await service.withdraw(given_up.id, Party.PARTNER, given_up.partner_id)
         asked = await world.asked(bank, "bike-deposit")
         consents = {
             "used": used,
