@@ -54,7 +54,7 @@ def lines(file: Path, title: str, labels: Sequence[str], series: Mapping[str, Se
                 yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"/>'
                 yield f'<text x="{x:.1f}" y="{y - 10:.1f}" text-anchor="middle">{value:,.0f}</text>'
             x, y = points[-1]
-            yield f'<text x="{x + 12:.1f}" y="{y + 5:.1f}" fill="{colour}">{escape(name)}</text>'
+            yield f'<text x="{x + 12:.1f}" y="{y + 5:.1f}" style="fill:{colour}">{escape(name)}</text>'
         yield f'<text class="d" x="{_LEFT - 130}" y="{top}">{escape(unit)}</text>'
 
     _write(file, title, height, drawn())
