@@ -16,9 +16,9 @@ from xinyi.wiring import Services
 from xinyi_sdk import AsyncXinyi, BatchItem, ConsentWithdrawn, Question, verify_receipt
 
 KILLS = 3
-ITEMS = 6_000
+ITEMS = 12_000
 SUBJECTS = 12
-ADVANCE_BEFORE_EACH_KILL = ITEMS // (2 * KILLS)
+ADVANCE_BEFORE_EACH_KILL = ITEMS // (4 * KILLS)
 SCENARIO = "bike-deposit"
 
 

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from sqlalchemy import create_engine, text
 
-ROWS = 20_000
+ROWS = 40_000
 XINYI = [sys.executable, "-c", "from xinyi.cli import main; main()"]
 """The command, by this interpreter."""
 
@@ -58,7 +58,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file of one source in which every hundredth row is bad."""
     folder = tmp_path_factory.mktemp("rows")
     made = subprocess.run(
-        [*XINYI, "sandbox", "generate", "--subjects", "16000", "--source", "utilities", "--today", "2026-11-02"],
+        [*XINYI, "sandbox", "generate", "--subjects", "32000", "--source", "utilities", "--today", "2026-11-02"],
         check=True,
         capture_output=True,
         timeout=60,

@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tests.support.clock import ManualClock
-from tests.support.oauth import ISSUER, PartnerProgram, Platform, answer
+from tests.support.oauth import ISSUER, PartnerProgram, Platform
 from tests.support.server import running_server
 from xinyi.app import api_document, create_app
 from xinyi.settings import Settings
@@ -27,6 +27,7 @@ from xinyi.settings import Settings
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 SCENARIO = "bike-deposit"
 PERSONA = "person-a"
+NEIGHBOUR = "person-b"
 
 
 class Caller(AuthBase):
@@ -89,11 +90,9 @@ async def _enter(platform: Platform, url: str) -> Signed:
     partner, source = await platform.partner(SCENARIO, kind="bike-share"), await platform.source()
     subject = platform.subject()
     consents: list[str] = []
-    for _ in range(2):
+    for browser, persona in ((subject, PERSONA), (platform.subject(), NEIGHBOUR)):
         request_uri = (await partner.par(SCENARIO)).json()["request_uri"]
-        page = await subject.open(partner, request_uri)
-        page = page if consents else await subject.sign_in(page, PERSONA)
-        code = answer(await subject.decide(page, "agree"))["code"]
+        code = await browser.agree(partner, request_uri, persona)
         consents.append((await partner.redeem(code)).json()["authorization_details"][0]["consent_id"])
     token = await partner.token()
     asked = {"scenario": SCENARIO, "consent_id": consents[0], "reference": "CASE-1"}

@@ -23,6 +23,7 @@ from xinyi.subjects.model import Identifier
 from xinyi.wiring import Services
 
 PERSON = identities.person(1, date(1990, 5, 1), 7)
+NEIGHBOUR = identities.person(1, date(1991, 6, 2), 8)
 COMPANY = identities.company(1, 7)
 SOURCE = "sample-source"
 

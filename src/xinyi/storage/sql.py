@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 import msgspec
@@ -34,6 +34,14 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 _Processor = Callable[[Any], Any] | None
+_UNREACHABLE: Final = (
+    sqlite3.OperationalError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # its protocol was cut off in the middle of something
+    OSError,
+)
+"""What the drivers raise when it is the database that can't be used, not the statement."""
 
 
 def insert_ignoring(tx: AsyncConnection, table: Table, columns: Sequence[str]) -> Insert:
@@ -195,7 +203,7 @@ def _errors(text: str) -> Generator[None]:
     """The driver's errors as SQLAlchemy's, without the values."""
     try:
         yield
-    except (sqlite3.OperationalError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError) as error:
+    except _UNREACHABLE as error:
         raise OperationalError(text, None, error, hide_parameters=True) from error
     except (sqlite3.Error, asyncpg.PostgresError) as error:
         raise DBAPIError(text, None, error, hide_parameters=True) from error

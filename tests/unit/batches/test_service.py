@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.exc import DataError
 
 from tests.support.batches import finish, question, results, submit, tally, told
-from tests.support.world import PERSON, World, ask
+from tests.support.world import NEIGHBOUR, PERSON, World, ask
 from xinyi.batches import repo
 from xinyi.batches.model import CheckBatchState
 from xinyi.batches.service import CHUNK, SHORT_TURN, TURN
@@ -18,6 +18,7 @@ from xinyi.checks.model import Answered, Ask, Refused, Result
 from xinyi.consents.model import Consent, Party
 from xinyi.kernel.errors import Code, XinyiError
 from xinyi.partners.model import Client
+from xinyi.subjects.model import Identifier
 from xinyi.wiring import Services
 
 
@@ -28,7 +29,12 @@ async def bike(world: World) -> Client:
 
 @pytest.fixture
 async def consent(world: World, bike: Client) -> Consent:
-    person = await world.subject(PERSON)
+    return await consent_of(PERSON, world, bike)
+
+
+async def consent_of(identifier: Identifier, world: World, bike: Client) -> Consent:
+    """The consent of somebody for whom the scenario's criteria are met."""
+    person = await world.subject(identifier)
     await world.record(person, "SOCINS_PAID", months=12, as_of="2026-10-01")
     return await world.consent(bike, "bike-deposit", person)
 
@@ -133,7 +139,7 @@ async def test_an_upload_that_was_interrupted_goes_on_and_isnt_begun_before_it_i
 async def test_withdrawn_while_it_runs_later_items_are_refused_and_earlier_ones_arent_given_again(
     world: World, bike: Client, consent: Consent
 ) -> None:
-    other = await world.consent(bike, "bike-deposit", await world.subject(PERSON))
+    other = await consent_of(NEIGHBOUR, world, bike)
     questions = [question(each, f"CASE-{n}") for n in range(TURN) for each in (consent, other)]
     batch = await submit(world.services, bike, questions)
     await world.services.batches.turn()
@@ -150,7 +156,7 @@ async def test_withdrawn_while_it_runs_later_items_are_refused_and_earlier_ones_
 
 
 async def test_what_isnt_given_again_isnt_counted_either(world: World, bike: Client, consent: Consent) -> None:
-    other = await world.consent(bike, "bike-deposit", await world.subject(PERSON))
+    other = await consent_of(NEIGHBOUR, world, bike)
     batches = world.services.batches
     batch = await submit(world.services, bike, [question(consent), question(other)])
     await finish(batches)
@@ -222,7 +228,7 @@ async def test_an_outage_does_nothing_and_blames_no_item(
 async def test_a_token_of_one_consent_asks_under_no_other_and_sees_no_other_batch(
     world: World, bike: Client, consent: Consent
 ) -> None:
-    other = await world.consent(bike, "bike-deposit", await world.subject(PERSON))
+    other = await consent_of(NEIGHBOUR, world, bike)
     batches = world.services.batches
     bound = await submit(world.services, bike, [question(consent), question(other)], bound=consent.id)
     free = await submit(world.services, bike, [question(consent)], key="key-2")
