@@ -45,6 +45,7 @@ def serve(host: str | None, port: int | None, workers: int | None, *, allow_remo
         settings = replace(current_settings(), **{name: value for name, value in given.items() if value is not None})
     except SettingsError as error:
         raise click.ClickException(str(error)) from error
+    configure_logging(settings.log_level)
     _require_ready(settings)
     connections = _make_room(settings.connections)
     listener = _listen(settings)
