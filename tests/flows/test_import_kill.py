@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from sqlalchemy import create_engine, text
 
-ROWS = 40_000
+ROWS = 30_000
 XINYI = [sys.executable, "-c", "from xinyi.cli import main; main()"]
 """The command, by this interpreter."""
 
@@ -33,9 +33,14 @@ class Installation:
         )
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [*XINYI, *arguments], cwd=self.folder, env=self._environ, stderr=subprocess.PIPE, text=True
-        )
+        # A shell's background job ignores SIGINT, and so would its children: here they are to hear it.
+        before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+        try:
+            return subprocess.Popen(
+                [*XINYI, *arguments], cwd=self.folder, env=self._environ, stderr=subprocess.PIPE, text=True
+            )
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         engine = create_engine(f"sqlite:///{self.folder / 'var' / 'xinyi.sqlite3'}")
@@ -58,7 +63,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file of one source in which every hundredth row is bad."""
     folder = tmp_path_factory.mktemp("rows")
     made = subprocess.run(
-        [*XINYI, "sandbox", "generate", "--subjects", "32000", "--source", "utilities", "--today", "2026-11-02"],
+        [*XINYI, "sandbox", "generate", "--subjects", "24000", "--source", "utilities", "--today", "2026-11-02"],
         check=True,
         capture_output=True,
         timeout=60,
