@@ -5,6 +5,7 @@ import gc
 import os
 import resource
 import socket
+from contextlib import suppress
 from functools import partial
 from ipaddress import ip_address
 
@@ -74,10 +75,11 @@ def serve(host: str | None, port: int | None, workers: int | None, *, allow_remo
         click.echo(
             f"the limit of open files leaves a worker {connections} of {settings.connections} connections", err=True
         )
-    if settings.workers == 1:
-        DrainingServer(config).run(sockets=[listener])
-    else:
-        DrainingWorkers(config, sockets=[listener]).run()
+    with suppress(KeyboardInterrupt):  # uvicorn passes on the Ctrl-C that it has obeyed
+        if settings.workers == 1:
+            DrainingServer(config).run(sockets=[listener])
+        else:
+            DrainingWorkers(config, sockets=[listener]).run()
 
 
 def _application(settings: Settings) -> Litestar:
