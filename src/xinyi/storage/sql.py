@@ -122,7 +122,7 @@ class Prepared:
 async def insert_rows(tx: AsyncConnection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
     """Inserts whole rows, the values in the order of the table's columns, through the driver's own path for many.
 
-    Raises SQLAlchemy's ``DBAPIError``, as Core does.
+    A column that the database numbers has no value. Raises SQLAlchemy's ``DBAPIError``, as Core does.
     """
     if not rows:
         return
@@ -168,10 +168,12 @@ def _compile(statement: Select[Any] | Update | Insert, dialect: Dialect) -> _Com
 
 @cache
 def _layout(table: Table, dialect: Dialect) -> tuple[list[str], str, tuple[_Processor, ...]]:
-    columns = list(table.columns)
-    text = f"INSERT INTO {table.name} VALUES ({', '.join('?' * len(columns))})"  # noqa: S608 (our own names)
+    columns = [column for column in table.columns if column.identity is None]
+    names = [column.name for column in columns]
+    quoted = ", ".join(map(dialect.identifier_preparer.quote, names))
+    text = f"INSERT INTO {table.name} ({quoted}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608 (our own names)
     processors = tuple(_of(column.type, dialect).bind_processor(dialect) for column in columns)
-    return [column.name for column in columns], text, processors
+    return names, text, processors
 
 
 def _of(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:

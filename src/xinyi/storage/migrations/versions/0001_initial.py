@@ -147,6 +147,19 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "outbox",
+        sa.Column(
+            "place", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), sa.Identity(always=True), nullable=False
+        ),
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("type", sa.String(length=64), nullable=False),
+        sa.Column("partner_id", sa.String(length=40), nullable=False),
+        sa.Column("data", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("place", name=op.f("pk_outbox")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
         "partners",
         sa.Column("id", sa.String(length=40), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
