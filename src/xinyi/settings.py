@@ -71,6 +71,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The most authorization requests that one client may push in a minute; each is kept for half an hour."""
     rate_tokens: Annotated[int, Meta(ge=1)] = 1200
     """The most access tokens that one client may ask for in a minute."""
+    outbound_loopback: str = ""
+    """Origins on the loopback, such as ``http://127.0.0.1:9000``, with spaces between them, that partners' addresses
+    (``jwks_uri``, webhooks) may name. For the sandbox alone: elsewhere they name public addresses by https."""
     log_level: str = "INFO"
 
     def __post_init__(self) -> None:
@@ -87,6 +90,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             raise SettingsError("cache_url must begin with redis://, rediss:// or unix://")
         if self.workers > 1:
             self._require_shared_state()
+        self._check_outbound_loopback()
 
     def _require_operator(self) -> None:
         """People must learn who runs the installation, and how to reach them (PIPL 17)."""
@@ -105,6 +109,18 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
                 f"{self.workers} workers need database_url (PostgreSQL): SQLite has one writer, "
                 "so they would only wait for each other"
             )
+
+    def _check_outbound_loopback(self) -> None:
+        if self.outbound_loopback and not self.is_sandbox:
+            raise SettingsError("outbound_loopback is for the sandbox alone")
+        for origin in self.outbound_loopback_origins:
+            parts = urlsplit(origin)
+            if parts.scheme not in {"http", "https"} or origin != f"{parts.scheme}://{parts.netloc}":
+                raise SettingsError("outbound_loopback names origins, such as http://127.0.0.1:9000, without a path")
+
+    @property
+    def outbound_loopback_origins(self) -> tuple[str, ...]:
+        return tuple(self.outbound_loopback.split())
 
     @property
     def is_sandbox(self) -> bool:

@@ -36,6 +36,7 @@ from .storage.once import Uses
 from .storage.private import require_private
 from .storage.redis_cache import RedisCache
 from .subjects.service import SubjectService
+from .web.outbound import Outbound
 from .web.rates import Rates
 from .web.session import Sessions
 
@@ -48,6 +49,7 @@ class Services(Struct, frozen=True, kw_only=True):
     keys: Keys
     database: Database
     cache: Cache
+    outbound: Outbound
     catalogue: Catalogue
     scenarios: Registry
     subjects: SubjectService
@@ -75,6 +77,7 @@ class Services(Struct, frozen=True, kw_only=True):
         keys = installation_keys(settings, clock)
         database = Database(settings.effective_database_url, pool_size=settings.database_pool)
         cache, uses = _short_lived_state(settings, database, clock)
+        outbound = Outbound(loopback_origins=settings.outbound_loopback_origins)
         catalogue = Catalogue.load(settings.scenarios_dir)
         scenarios = Registry.load(catalogue, settings.scenarios_dir)
         subjects = SubjectService(keys, clock, synthetic=settings.is_sandbox)
@@ -133,6 +136,7 @@ class Services(Struct, frozen=True, kw_only=True):
             keys=keys,
             database=database,
             cache=cache,
+            outbound=outbound,
             catalogue=catalogue,
             scenarios=scenarios,
             subjects=subjects,

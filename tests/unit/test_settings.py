@@ -38,3 +38,16 @@ def test_what_is_no_setting_is_named_where_it_is_said(tmp_path: Path):
     file.write_text("prot = 1\n")
     with pytest.raises(SettingsError, match=r"xinyi\.toml: prot: there is no such setting$"):
         load_settings(file, {})
+
+
+@pytest.mark.parametrize("origins", ["http://127.0.0.1:9000/hook", "127.0.0.1:9000", "ftp://127.0.0.1"])
+def test_what_partners_may_reach_on_the_loopback_is_origins(origins: str):
+    with pytest.raises(SettingsError, match="outbound_loopback names origins"):
+        Settings(outbound_loopback=origins)
+
+
+def test_partners_reach_the_loopback_in_the_sandbox_alone():
+    given = "http://127.0.0.1:9000 http://localhost:9001"
+    assert Settings(outbound_loopback=given).outbound_loopback_origins == tuple(given.split())
+    with pytest.raises(SettingsError, match="outbound_loopback is for the sandbox alone"):
+        production(outbound_loopback=given)
