@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from ..catalogue.model import RecordType
+from ..records.deadlines import DeadlineTable, WorkingDays
 from .behaviours import BehaviourFile
 from .cases import CaseFile
 from .model import Scenario
@@ -15,6 +16,8 @@ _FILES: Final[dict[str, Any]] = {
     "scenario.json": Scenario,
     "cases.json": CaseFile,
     "behaviours.json": BehaviourFile,
+    "dispute-deadlines.json": DeadlineTable,
+    "working-days.json": WorkingDays,
 }
 
 

@@ -11,7 +11,7 @@ from xinyi.catalogue.location import scenarios_dir
 from xinyi.scenarios.schema import outdated, schemas, write
 
 FOLDER = scenarios_dir()
-FILES = [*FOLDER.glob("record-types/*.yaml"), *FOLDER.glob("incentives/*.yaml"), FOLDER / "behaviours.yaml"]
+FILES = [*FOLDER.glob("record-types/*.yaml"), *FOLDER.glob("incentives/*.yaml"), *FOLDER.glob("*.yaml")]
 
 
 def test_the_schemas_are_up_to_date() -> None:
