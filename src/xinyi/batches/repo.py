@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 from msgspec.structs import asdict
@@ -12,8 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ..checks.model import CheckRequest
 from ..consents.model import ConsentState
 from ..consents.tables import consents
+from ..storage.sql import Prepared, insert_rows
 from .model import BatchItem, CheckBatch
-from .tables import check_batch_items, check_batches
+from .tables import check_batch_items, check_batch_results, check_batches
+
+_i: Final = check_batch_items.c
+_r: Final = check_batch_results.c
 
 
 class Settled(Struct, frozen=True, kw_only=True):
@@ -45,16 +49,10 @@ async def receive(tx: AsyncConnection, batch_id: str, items: Sequence[BatchItem]
     if not moved.rowcount:
         return False
     rows = [
-        {
-            "batch_id": batch_id,
-            "number": item.number,
-            "scenario_id": item.request.scenario,
-            "consent_id": item.request.consent_id,
-            "reference": item.request.reference,
-        }
+        (batch_id, item.number, item.request.scenario, item.request.consent_id, item.request.reference)
         for item in items
     ]
-    await tx.execute(insert(check_batch_items), rows)
+    await insert_rows(tx, check_batch_items, rows)
     return True
 
 
@@ -83,27 +81,28 @@ async def lock(tx: AsyncConnection, batch_id: str) -> CheckBatch | None:
     return await _one(tx, select(check_batches).where(check_batches.c.id == batch_id).with_for_update())
 
 
+_items: Final = Prepared(
+    lambda _: (
+        select(_i.number, _i.scenario_id, _i.consent_id, _i.reference)
+        .where(_i.batch_id == bindparam("batch_id"), _i.number > bindparam("after"), _i.number <= bindparam("upto"))
+        .order_by(_i.number)
+    )
+)
+
+
 async def items(tx: AsyncConnection, batch_id: str, after: int, limit: int) -> list[BatchItem]:
     """The next items, in order."""
-    return [item for item, _ in await settled(tx, batch_id, after, limit)]
+    rows = await _items.fetch(tx, batch_id=batch_id, after=after, upto=after + limit)
+    return [BatchItem(number, CheckRequest(scenario, consent_id, ref)) for number, scenario, consent_id, ref in rows]
 
 
 async def settled(tx: AsyncConnection, batch_id: str, after: int, limit: int) -> list[tuple[BatchItem, Settled]]:
-    """The next items with what became of them, in order."""
-    columns = check_batch_items.c
+    """The next items that are done with what became of them, in order."""
     rows = await tx.execute(
-        select(
-            columns.number,
-            columns.scenario_id,
-            columns.consent_id,
-            columns.reference,
-            columns.check_id,
-            columns.outcome,
-            columns.refusal,
-            columns.source,
-        )
-        .where(columns.batch_id == batch_id, columns.number > after, columns.number <= after + limit)
-        .order_by(columns.number)
+        select(_i.number, _i.scenario_id, _i.consent_id, _i.reference, _r.check_id, _r.outcome, _r.refusal, _r.source)
+        .join_from(check_batch_items, check_batch_results, (_r.batch_id == _i.batch_id) & (_r.number == _i.number))
+        .where(_i.batch_id == batch_id, _i.number > after, _i.number <= after + limit)
+        .order_by(_i.number)
     )
     return [
         (
@@ -114,33 +113,12 @@ async def settled(tx: AsyncConnection, batch_id: str, after: int, limit: int) ->
     ]
 
 
-_SETTLE = (
-    update(check_batch_items)
-    .where(check_batch_items.c.batch_id == bindparam("of_batch"), check_batch_items.c.number == bindparam("at_number"))
-    .values(
-        check_id=bindparam("new_check_id"),
-        outcome=bindparam("new_outcome"),
-        refusal=bindparam("new_refusal"),
-        source=bindparam("new_source"),
-    )
-)
-
-
 async def settle(tx: AsyncConnection, batch: CheckBatch, results: Sequence[Settled], at: datetime) -> None:
     """Stores what became of the next items. The caller holds the batch's lock."""
-    await tx.execute(
-        _SETTLE,
-        [
-            {
-                "of_batch": batch.id,
-                "at_number": each.number,
-                "new_check_id": each.check_id,
-                "new_outcome": each.outcome,
-                "new_refusal": each.refusal,
-                "new_source": each.source,
-            }
-            for each in results
-        ],
+    await insert_rows(
+        tx,
+        check_batch_results,
+        [(batch.id, each.number, each.check_id, each.outcome, each.refusal, each.source) for each in results],
     )
     refused = sum(each.refusal is not None for each in results)
     done = batch.done + len(results)
@@ -159,18 +137,18 @@ async def settle(tx: AsyncConnection, batch: CheckBatch, results: Sequence[Settl
 
 async def outcomes(tx: AsyncConnection, batch_id: str, scenarios: Collection[str]) -> dict[str, int]:
     """How many items of these scenarios have each outcome, without those whose consent is withdrawn or paused."""
-    items = check_batch_items.c
     counted = await tx.execute(
-        select(items.outcome, func.count())
-        .join_from(check_batch_items, consents, consents.c.id == items.consent_id)
+        select(_r.outcome, func.count())
+        .join_from(check_batch_results, check_batch_items, (_i.batch_id == _r.batch_id) & (_i.number == _r.number))
+        .join(consents, consents.c.id == _i.consent_id)
         .where(
-            items.batch_id == batch_id,
-            items.scenario_id.in_(scenarios),
-            items.outcome.is_not(None),
+            _r.batch_id == batch_id,
+            _r.outcome.is_not(None),
+            _i.scenario_id.in_(scenarios),
             consents.c.ended_as.is_distinct_from(ConsentState.WITHDRAWN.value),
             consents.c.paused_at.is_(None),
         )
-        .group_by(items.outcome)
+        .group_by(_r.outcome)
     )
     return {str(outcome): count for outcome, count in counted}
 

@@ -21,5 +21,6 @@ checks = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Index(None, "partner_id", "id"),
     Index(None, "subject_id", "id"),
+    postgresql_with={"toast_tuple_target": "8160"},  # a body stays as it is: compressing it costs more than storing it
 )
 """``outcome`` and ``body`` (the answer's bytes, receipt included) of an answer; ``refusal`` (a code) of a refusal."""

@@ -49,6 +49,7 @@ def upgrade() -> None:
         sa.Column("body", sa.Text(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_checks")),
+        postgresql_with={"toast_tuple_target": "8160"},
     )
     op.create_index("ix_checks_partner_id_id", "checks", ["partner_id", "id"], unique=False)
     op.create_index("ix_checks_subject_id_id", "checks", ["subject_id", "id"], unique=False)
@@ -203,14 +204,17 @@ def upgrade() -> None:
         sa.Column("scenario_id", sa.String(length=64), nullable=False),
         sa.Column("consent_id", sa.String(length=64), nullable=False),
         sa.Column("reference", sa.String(length=128), nullable=False),
+        sa.PrimaryKeyConstraint("batch_id", "number", name=op.f("pk_check_batch_items")),
+    )
+    op.create_table(
+        "check_batch_results",
+        sa.Column("batch_id", sa.String(length=32), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("check_id", sa.String(length=32), nullable=True),
         sa.Column("outcome", sa.String(length=16), nullable=True),
         sa.Column("refusal", sa.String(length=32), nullable=True),
         sa.Column("source", sa.String(length=32), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["batch_id"], ["check_batches.id"], name=op.f("fk_check_batch_items_batch_id_check_batches")
-        ),
-        sa.PrimaryKeyConstraint("batch_id", "number", name=op.f("pk_check_batch_items")),
+        sa.PrimaryKeyConstraint("batch_id", "number", name=op.f("pk_check_batch_results")),
     )
     op.create_table(
         "clients",
