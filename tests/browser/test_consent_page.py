@@ -44,7 +44,7 @@ def answer(url: str) -> dict[str, str]:
                 "示例银行",
                 "快速受理，减少材料",  # the incentive
                 "纳税缴费信用级别",  # the facts …
-                "连续月数不少于 12",
+                "连续不少于 12 个月",
                 "说明企业稳定用工",  # … and why each is needed
                 "会知道",
                 "不会知道",
@@ -67,7 +67,7 @@ def answer(url: str) -> dict[str, str]:
                 "Sample Bank",
                 "A fast lane with fewer papers",
                 "Tax payment credit grade",
-                "Months in a row: at least 12",
+                "At least 12 months in a row",
                 "It says that the business keeps its staff",
                 "They learn",
                 "They don't learn",

@@ -21,6 +21,7 @@ from .model import (
     Refresh,
     Sensitivity,
     TextField,
+    Unit,
 )
 from .service import Catalogue
 
@@ -34,6 +35,7 @@ class FieldView(Struct, frozen=True, omit_defaults=True):
     required: Annotated[bool, Meta(description="Whether every record has it.")]
     min: Annotated[int | None, Meta(description="The least number.")] = None
     max: Annotated[int | None, Meta(description="The greatest number.")] = None
+    unit: Annotated[Unit | None, Meta(description="What a count counts.")] = None
     max_length: Annotated[int | None, Meta(description="The most characters.")] = None
     values: Annotated[dict[str, Text] | None, Meta(description="The values there are.")] = None
     ends_validity: Annotated[bool, Meta(description="Whether the record stops to count after this day.")] = False
@@ -85,7 +87,7 @@ def _view(record_type: RecordType) -> RecordTypeView:
 def _field_view(name: str, field: Field) -> FieldView:
     match field:
         case IntegerField():
-            return FieldView(name, "int", field.name, field.required, min=field.min, max=field.max)
+            return FieldView(name, "int", field.name, field.required, min=field.min, max=field.max, unit=field.unit)
         case EnumField():
             return FieldView(name, "enum", field.name, field.required, values=field.values)
         case DateField():

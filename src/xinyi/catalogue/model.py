@@ -71,11 +71,40 @@ class TextField(Field, frozen=True, tag="str"):
         return Fault.WRONG_FORM if any(category(character) in _UNSEEN for character in value) else value
 
 
+class Unit(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a count counts: ``6 个月``, ``6 months``, ``1 month``."""
+
+    zh: Annotated[str, Meta(description="In Chinese, with its measure word.", examples=["个月"])]
+    en: Annotated[str, Meta(description="In English, of several.", examples=["months"])]
+    en_one: Annotated[str, Meta(description="In English, of one.", examples=["month"])]
+
+    def count(self, number: int) -> Text:
+        """So many of them."""
+        return Text(f"{number} {self.zh}", f"{number} {self.en_one if number == 1 else self.en}")
+
+
 class IntegerField(Field, frozen=True, tag="int"):
-    """A count or a year, from ``min`` to ``max``, both included."""
+    """A count or a year, from ``min`` to ``max``, both included.
+
+    A count has a ``unit``, and in ``counted`` the words that a threshold is put in: ``连续`` and ``in a row`` make
+    ``连续不少于 6 个月`` and ``at least 6 months in a row``.
+    """
 
     min: int
     max: int
+    unit: Unit | None = None
+    counted: Text | None = None
+
+    def __post_init__(self) -> None:
+        if (self.unit is None) != (self.counted is None):
+            raise ValueError("a count has both `unit` and `counted`")
+
+    def at_least(self, number: int) -> Text:
+        """The threshold in words."""
+        if self.unit is None or self.counted is None:
+            return Text(f"{self.name.zh}不少于 {number}", f"{self.name.en}: at least {number}")
+        many = self.unit.count(number)
+        return Text(f"{self.counted.zh}不少于 {many.zh}", f"at least {many.en} {self.counted.en}")
 
     def read(self, value: object, *, from_text: bool) -> Value | Fault:
         if from_text and isinstance(value, str):

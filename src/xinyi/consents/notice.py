@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from ..catalogue.model import EnumField, Field, RecordType
+from ..catalogue.model import EnumField, Field, IntegerField, RecordType
 from ..catalogue.service import Catalogue
 from ..kernel.canonical import digest
 from ..kernel.text import Language, Text
@@ -243,9 +243,8 @@ class _Words:
 
     def _condition(self, field: Field, condition: Condition) -> str:
         name = field.name
-        if condition.at_least is not None:
-            least = condition.at_least
-            return self.say(Text(f"{name.zh}不少于 {least}", f"{name.en}: at least {least}"))
+        if condition.at_least is not None and isinstance(field, IntegerField):
+            return self.say(field.at_least(condition.at_least))
         if condition.in_:
             listed = [self._value(field, value) for value in condition.in_]
             return self.say(Text(f"{name.zh}为 {_or(listed, Language.ZH)}", f"{name.en}: {_or(listed, Language.EN)}"))

@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from xinyi.catalogue.model import Fault, FieldError, RecordType, Sensitivity
+from xinyi.catalogue.model import Fault, FieldError, IntegerField, RecordType, Sensitivity, Unit
 from xinyi.catalogue.service import Catalogue
 from xinyi.kernel.errors import Code, XinyiError
+from xinyi.kernel.text import Text
 from xinyi.subjects.model import SubjectKind
 
 CATALOGUE = Catalogue.load()
@@ -158,3 +159,22 @@ def test_every_refusal_is_an_answer_for_any_json_value() -> None:
 def test_a_record_type_is_made_of_its_file_alone() -> None:
     for record_type in CATALOGUE:
         assert msgspec.convert(msgspec.to_builtins(record_type), RecordType) == record_type
+
+
+@pytest.mark.parametrize(
+    ("code", "member", "number", "zh", "en"),
+    [
+        ("SOCINS_PAID", "months", 6, "连续不少于 6 个月", "at least 6 months in a row"),
+        ("CONTRACT_PERF", "count", 1, "已履行合同不少于 1 份", "at least 1 contract performed"),
+        ("TAX_RATING", "year", 2024, "评价年度不少于 2024", "year assessed: at least 2024"),
+    ],
+)
+def test_a_threshold_is_put_into_words_with_its_unit(code: str, member: str, number: int, zh: str, en: str) -> None:
+    field = Catalogue.load().get(code).fields[member]
+    assert isinstance(field, IntegerField)
+    assert field.at_least(number) == Text(zh, en)
+
+
+def test_a_unit_comes_with_the_words_of_a_threshold() -> None:
+    with pytest.raises(ValueError, match="both"):
+        IntegerField(name=Text("次数", "times"), min=1, max=9, unit=Unit("次", "times", "time"))
