@@ -28,6 +28,8 @@ from .portal.pages import PortalPages
 from .records.http import RecordBatchController
 from .scenarios.http import ScenarioController, list_behaviours, list_outcomes
 from .settings import Settings
+from .telemetry.service import Telemetry
+from .telemetry.traces import TracingMiddleware
 from .web.body import StrictRequest
 from .web.metadata import MetadataController
 from .web.middleware import ExchangeMiddleware
@@ -61,17 +63,21 @@ def api_document() -> Document:
     return document(API, ["principal", *Services.__struct_fields__])
 
 
-def create_app(settings: Settings, clock: Clock | None = None) -> Litestar:
+def create_app(settings: Settings, clock: Clock | None = None, telemetry: Telemetry | None = None) -> Litestar:
     """The application of one installation.
 
-    ``clock`` tells the time to everything; no setting can move it. Raises as :meth:`Services.build`.
+    ``clock`` tells the time to everything; no setting can move it. ``telemetry`` takes the place of what the settings
+    ask for. Raises as :meth:`Services.build`, and ``TracesMissing``.
     """
-    services = Services.build(settings, clock)
+    telemetry = telemetry or Telemetry.of(settings)
+    services = Services.build(settings, clock, telemetry)
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncGenerator[None]:
-        async with services.running():
-            yield
+        with telemetry.served(settings):
+            async with services.running():
+                yield
+        telemetry.close()
 
     app = Litestar(
         route_handlers=[
@@ -99,7 +105,8 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Litestar:
         openapi_config=None,
         logging_config=None,  # telemetry.logs alone decides what is written
     )
-    app.asgi_handler = ExchangeMiddleware(app.asgi_handler, secure=settings.issuer.startswith("https:"))
+    handler = app.asgi_handler if telemetry.traces is None else TracingMiddleware(app.asgi_handler, telemetry.traces)
+    app.asgi_handler = ExchangeMiddleware(handler, secure=settings.issuer.startswith("https:"), telemetry=telemetry)
     return app
 
 

@@ -75,6 +75,13 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Origins on the loopback, such as ``http://127.0.0.1:9000``, with spaces between them, that partners' addresses
     (``jwks_uri``, webhooks) may name. For the sandbox alone: elsewhere they name public addresses by https."""
     log_level: str = "INFO"
+    metrics_port: Annotated[int, Meta(ge=1, le=65535)] | None = None
+    """Where Prometheus reads ``/metrics`` of the first worker; the others take the ports that follow. None by default:
+    partners' address never shows metrics."""
+    metrics_host: str = "127.0.0.1"
+    """The address of that listener. Whoever reaches it reads it."""
+    traces: bool = False
+    """Whether spans go to an OpenTelemetry collector; OpenTelemetry's own ``OTEL_*`` variables say to which."""
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.issuer)
@@ -88,6 +95,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             raise SettingsError("database_url must begin with postgresql:// or sqlite:///")
         if self.cache_url and not self.cache_url.startswith(("redis://", "rediss://", "unix://")):
             raise SettingsError("cache_url must begin with redis://, rediss:// or unix://")
+        if self.metrics_port is not None and self.metrics_port + self.workers > 65536:
+            raise SettingsError("metrics_port must leave a port to each worker")
         if self.workers > 1:
             self._require_shared_state()
         self._check_outbound_loopback()

@@ -36,6 +36,8 @@ from .storage.once import Uses
 from .storage.private import require_private
 from .storage.redis_cache import RedisCache
 from .subjects.service import SubjectService
+from .telemetry.metrics import Metrics
+from .telemetry.service import Telemetry
 from .web.outbound import Outbound
 from .web.rates import Rates
 from .web.session import Sessions
@@ -46,6 +48,7 @@ class Services(Struct, frozen=True, kw_only=True):
 
     settings: Settings
     clock: Clock
+    telemetry: Telemetry
     keys: Keys
     database: Database
     cache: Cache
@@ -67,15 +70,18 @@ class Services(Struct, frozen=True, kw_only=True):
     batch_worker: BatchWorker
 
     @classmethod
-    def build(cls, settings: Settings, clock: Clock | None = None) -> Self:
+    def build(cls, settings: Settings, clock: Clock | None = None, telemetry: Telemetry | None = None) -> Self:
         """Wires the services; opens the key files, but no connection yet.
 
         Raises as :func:`installation_keys`, and ``FileError`` when a record type or scenario file is wrong.
         """
         clock = clock or SystemClock()
+        telemetry = telemetry or Telemetry()
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         keys = installation_keys(settings, clock)
-        database = Database(settings.effective_database_url, pool_size=settings.database_pool)
+        database = Database(
+            settings.effective_database_url, pool_size=settings.database_pool, committing=telemetry.commit
+        )
         cache, uses = _short_lived_state(settings, database, clock)
         outbound = Outbound(loopback_origins=settings.outbound_loopback_origins)
         catalogue = Catalogue.load(settings.scenarios_dir)
@@ -119,7 +125,8 @@ class Services(Struct, frozen=True, kw_only=True):
             scenarios=scenarios,
             ledger=ledger,
         )
-        engine = Engine(checks)
+        engine = Engine(checks, telemetry)
+        _show(telemetry.metrics, engine, database, cache, ledger)
         batches = BatchService(database, clock, checks)
         portal = PortalService(
             database,
@@ -133,6 +140,7 @@ class Services(Struct, frozen=True, kw_only=True):
         return cls(
             settings=settings,
             clock=clock,
+            telemetry=telemetry,
             keys=keys,
             database=database,
             cache=cache,
@@ -219,6 +227,15 @@ async def _require_schema(settings: Settings, database: Database) -> None:
 
 _LONGEST_WAIT: Final = timedelta(seconds=1)
 _CLOCKS_APART: Final = timedelta(seconds=2)
+
+
+def _show(metrics: Metrics, engine: Engine, database: Database, cache: Cache, ledger: LedgerService) -> None:
+    """Lets whoever watches see what waits and what is in use."""
+    metrics.gauge("xinyi_engine_waiting", "Checks that wait for the next batch.", lambda: engine.waiting)
+    metrics.gauge("xinyi_database_connections_busy", "Connections in use by this worker.", lambda: database.busy)
+    metrics.gauge("xinyi_ledger_size", "Entries of the ledger when this worker last met its head.", lambda: ledger.size)
+    if isinstance(cache, MemoryCache):
+        metrics.gauge("xinyi_cache_values", "Values in the worker's own memory store.", lambda: len(cache))
 
 
 def _short_lived_state(settings: Settings, database: Database, clock: Clock) -> tuple[Cache, Uses]:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ..kernel.errors import Code, XinyiError
 from ..telemetry.logs import log_unforeseen
+from ..telemetry.service import Telemetry
 from .model import Ask, Result
 from .service import CheckService
 
@@ -37,8 +38,9 @@ _Turn = tuple[Callable[[bool], Awaitable[Any]], asyncio.Future[Any]]
 class Engine:
     """One per worker. :meth:`start` it before the first check, :meth:`stop` it to finish what waits."""
 
-    def __init__(self, checks: CheckService) -> None:
+    def __init__(self, checks: CheckService, telemetry: Telemetry | None = None) -> None:
         self._checks = checks
+        self._telemetry = telemetry or Telemetry()
         self._waiting: deque[tuple[Ask, asyncio.Future[Result]]] = deque()
         self._waiting_of: Counter[str] = Counter()
         self._turns: deque[_Turn] = deque()
@@ -47,6 +49,11 @@ class Engine:
         self._arrival = asyncio.Event()
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many checks wait for the next batches."""
+        return len(self._waiting)
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="checks.engine")
@@ -69,6 +76,7 @@ class Engine:
         if self._waiting_of[ask.partner_id] >= SHARE:
             raise XinyiError(Code.RATE_LIMITED, f"{SHARE} of this partner's checks wait already", retry_after=1)
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._telemetry.joins(future)
         self._waiting.append((ask, future))
         self._waiting_of[ask.partner_id] += 1
         self._called = True
@@ -121,7 +129,8 @@ class Engine:
         answer then.
         """
         try:
-            results = await self._checks.run([ask for ask, _ in batch])
+            with self._telemetry.batch([future for _, future in batch]):
+                results = await self._checks.run([ask for ask, _ in batch])
         except DBAPIError as error:
             if again:
                 log_unforeseen(error)

@@ -18,6 +18,7 @@ from ..storage.installation import OtherEnvironment
 from ..storage.key_files import UnfitKeys
 from ..storage.migrate import NotMigrated
 from ..storage.private import made_private
+from ..telemetry.traces import TracesMissing
 from ..wiring import Services
 
 P = ParamSpec("P")
@@ -75,7 +76,15 @@ def startup_errors() -> Generator[None]:
     try:
         with made_private():
             yield
-    except (FileError, NotMigrated, OtherEnvironment, PermissionError, UnfitCache, UnfitKeys) as error:
+    except (
+        FileError,
+        NotMigrated,
+        OtherEnvironment,
+        PermissionError,
+        TracesMissing,
+        UnfitCache,
+        UnfitKeys,
+    ) as error:
         raise click.ClickException(str(error)) from error
 
 

@@ -49,6 +49,11 @@ class LedgerService:
         self._writing: object = None
         """The transaction that last appended: what it reads back may still be rolled back."""
 
+    @property
+    def size(self) -> int | None:
+        """How many entries the log had when this process last wrote or confirmed its head; ``None`` before that."""
+        return None if self._trusted is None else self._trusted.tree_size
+
     def jwks(self) -> dict[str, Any]:
         """The public keys that have ever signed checkpoints (RFC 7517 §5), with ``xinyi_not_before``."""
         return self._ring.public_jwks()

@@ -10,6 +10,7 @@ from litestar.exceptions import HTTPException
 from msgspec import Meta, Struct
 
 from ..kernel.errors import Code, XinyiError
+from ..telemetry.metrics import REFUSAL
 
 _NOT_ALLOWED: Final = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
 _DESCRIPTION_LENGTH: Final = 300
@@ -47,17 +48,23 @@ class ErrorBody(Struct, frozen=True):
     error_description: Annotated[str, Meta(description="What was wrong with this request.")]
 
 
-def respond(error: OAuthError, status: int = HTTPStatus.BAD_REQUEST, retry_after: int | None = None) -> Response[Any]:
+def respond(
+    request: Request[Any, Any, Any],
+    error: OAuthError,
+    status: int = HTTPStatus.BAD_REQUEST,
+    retry_after: int | None = None,
+) -> Response[Any]:
     """400 also for ``invalid_client``: 401 would have to name an HTTP scheme (RFC 9110 §15.5.2), and there is none."""
+    request.scope["state"][REFUSAL] = error.code.value
     headers = {} if retry_after is None else {"retry-after": str(retry_after)}
     return Response(ErrorBody(error.code, error.description), status_code=status, headers=headers)
 
 
-def on_oauth_error(_request: Request[Any, Any, Any], error: OAuthError) -> Response[Any]:
-    return respond(error)
+def on_oauth_error(request: Request[Any, Any, Any], error: OAuthError) -> Response[Any]:
+    return respond(request, error)
 
 
-def on_xinyi_error(_request: Request[Any, Any, Any], error: XinyiError) -> Response[Any]:
+def on_xinyi_error(request: Request[Any, Any, Any], error: XinyiError) -> Response[Any]:
     """What a lower room refuses, in this endpoint's words."""
     status = error.definition.status
     detail = error.detail or error.definition.title.en
@@ -68,11 +75,11 @@ def on_xinyi_error(_request: Request[Any, Any, Any], error: XinyiError) -> Respo
         code = ErrorCode.TEMPORARILY_UNAVAILABLE
     else:
         code = ErrorCode.INVALID_REQUEST if status < HTTPStatus.INTERNAL_SERVER_ERROR else ErrorCode.SERVER_ERROR
-    return respond(OAuthError(code, detail), status, error.retry_after)
+    return respond(request, OAuthError(code, detail), status, error.retry_after)
 
 
-def on_http_exception(_request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
     """Litestar's own refusals, such as a body over the limit."""
     ours = error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
     code = ErrorCode.SERVER_ERROR if ours else ErrorCode.INVALID_REQUEST
-    return respond(OAuthError(code, HTTPStatus(error.status_code).phrase), error.status_code)
+    return respond(request, OAuthError(code, HTTPStatus(error.status_code).phrase), error.status_code)

@@ -83,6 +83,10 @@ class MemoryCache:
         """The keys in the heap. Those that were removed leave it when their time comes."""
         self._since = whole_seconds(clock.now())
 
+    def __len__(self) -> int:
+        """How many values it holds, those included that have expired and weren't looked at since."""
+        return len(self._values)
+
     @property
     def since(self) -> datetime:
         return self._since

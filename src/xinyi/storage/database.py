@@ -4,8 +4,8 @@ Services open a unit of work and pass its connection down; nothing below a servi
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import QueuePool
 
 from ..kernel.errors import Code, XinyiError
 from .private import make_private
@@ -33,10 +34,18 @@ class Database:
     """One database behind an async pool.
 
     ``url`` is ``sqlite:///path`` or ``postgresql://…``; SQLAlchemy's spelling with a driver is understood too.
-    ``pool_size``: the most PostgreSQL connections that this process holds.
+    ``pool_size``: the most PostgreSQL connections that this process holds. ``committing``: entered around each commit
+    of what was written.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 10,
+        committing: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        self._committing = committing
         found = driver_url(url)
         self.is_sqlite = found.get_backend_name() == "sqlite"
         self._path = Path(found.database) if self.is_sqlite and found.database else None
@@ -69,7 +78,10 @@ class Database:
         ``BEGIN IMMEDIATE`` on SQLite, READ COMMITTED on PostgreSQL. Raises ``XinyiError(UNAVAILABLE)`` when the
         database can't be reached; then nothing was stored, or its commit was not confirmed.
         """
-        async with self._writer or nullcontext(), self._connection("BEGIN IMMEDIATE") as connection:
+        async with (
+            self._writer or nullcontext(),
+            self._connection("BEGIN IMMEDIATE", self._committing) as connection,
+        ):
             yield connection
 
     @asynccontextmanager
@@ -79,13 +91,16 @@ class Database:
             yield connection
 
     @asynccontextmanager
-    async def _connection(self, begin: str) -> AsyncGenerator[AsyncConnection]:
+    async def _connection(
+        self, begin: str, committing: Callable[[], AbstractContextManager[object]] = nullcontext
+    ) -> AsyncGenerator[AsyncConnection]:
         connection = await self._acquire()
         try:
             if self.is_sqlite:
                 await connection.exec_driver_sql(begin)
             yield connection
-            await connection.commit()
+            with committing():
+                await connection.commit()
         except BaseException as error:
             await self._forget_if_gone(connection)
             if _is_broken_off(error):
@@ -110,6 +125,13 @@ class Database:
         # What the driver raises while it connects reaches us as it is: refused, starting up, too many clients.
         except (DBAPIError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise _unreachable() from error
+
+    @property
+    def busy(self) -> int:
+        """How many connections are in use at this moment."""
+        pool = self._engine.sync_engine.pool
+        assert isinstance(pool, QueuePool)
+        return pool.checkedout()
 
     async def close(self) -> None:
         await self._engine.dispose()

@@ -28,12 +28,16 @@ def configure_logging(level: str) -> None:
     )
 
 
-def log_unforeseen(error: BaseException) -> None:
-    """Logs an exception that nobody foresaw: its type and where it came from, never its text."""
+def log_unforeseen(error: BaseException, interaction_id: str | None = None) -> None:
+    """Logs an exception that nobody foresaw: its type and where it came from, never its text.
+
+    ``interaction_id``: of the request, if there is one. Its caller was told the same, and quotes it to support.
+    """
     places = []
     traceback = error.__traceback__
     while traceback is not None:
         code = traceback.tb_frame.f_code
         places.append(f"{code.co_filename}:{traceback.tb_lineno} {code.co_name}")
         traceback = traceback.tb_next
-    structlog.get_logger().error("unforeseen", error=type(error).__name__, places=places[-12:])
+    of = {} if interaction_id is None else {"interaction_id": interaction_id}
+    structlog.get_logger().error("unforeseen", error=type(error).__name__, places=places[-12:], **of)

@@ -4,6 +4,7 @@ It stands around the router, so that what the router itself refuses (404, 405) i
 """
 
 import re
+import time
 from collections.abc import Iterable
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -13,6 +14,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from ..kernel.errors import Code, XinyiError
+from ..telemetry.service import Telemetry
 from .problem import respond
 
 INTERACTION_ID: Final = "x-fapi-interaction-id"
@@ -37,8 +39,9 @@ class ExchangeMiddleware:
     that was sent, for whoever checks a signature over it.
     """
 
-    def __init__(self, app: ASGIApp, *, secure: bool) -> None:
+    def __init__(self, app: ASGIApp, *, secure: bool, telemetry: Telemetry | None = None) -> None:
         self._app = app
+        self._telemetry = telemetry or Telemetry()
         headers = dict(API_HEADERS)
         if secure:
             headers["strict-transport-security"] = "max-age=31536000; includeSubDomains"
@@ -48,6 +51,7 @@ class ExchangeMiddleware:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
+        began, status = time.perf_counter(), 0
         method = scope["method"]
         interaction_id = _interaction_id(scope["headers"])
         scope["state"].update(interaction_id=interaction_id, method=method)
@@ -55,7 +59,9 @@ class ExchangeMiddleware:
             scope = {**scope, "method": "GET"}
 
         async def send_with_headers(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
+                status = message["status"]
                 given = list(message["headers"])
                 set_ = {name for name, _ in given}
                 given.append((_INTERACTION_ID, interaction_id.encode()))
@@ -66,12 +72,15 @@ class ExchangeMiddleware:
             await send(message)
 
         error = _refusal(scope)
-        if error is None:
-            await self._app(scope, receive, send_with_headers)
-        else:
-            request = Request[Any, Any, Any](scope)
-            response = respond(request, error).to_asgi_response(None, request)
-            await response(scope, receive, send_with_headers)
+        try:
+            if error is None:
+                await self._app(scope, receive, send_with_headers)
+            else:
+                request = Request[Any, Any, Any](scope)
+                response = respond(request, error).to_asgi_response(None, request)
+                await response(scope, receive, send_with_headers)
+        finally:
+            self._telemetry.answered(scope, status, time.perf_counter() - began)
 
 
 def _refusal(scope: HTTPScope) -> XinyiError | None:

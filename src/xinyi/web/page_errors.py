@@ -16,7 +16,7 @@ def _on_http_exception(request: Request[Any, Any, Any], error: HTTPException) ->
 
 
 def _on_any_exception(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-    return error_page(request, unforeseen(error))
+    return error_page(request, unforeseen(request, error))
 
 
 PAGE_ERRORS: Final[dict[int | type[Exception], Callable[[Request[Any, Any, Any], Any], Response[Any]]]] = {

@@ -27,6 +27,7 @@ from markupsafe import Markup, escape
 from ..kernel.clock import CHINA_TIME
 from ..kernel.errors import Code, XinyiError
 from ..kernel.text import Language, Text
+from ..telemetry.metrics import REFUSAL
 from .caching import Representation, representation, send
 
 LANGUAGE_COOKIE: Final = "xinyi_language"
@@ -127,6 +128,7 @@ def error_page(
     request: Request[Any, Any, Any], error: XinyiError, *, title: Text | None = None, note: Text | None = None
 ) -> Response[str]:
     """A page that says what went wrong, what the person can do (``note``), and the number to quote to support."""
+    request.scope["state"][REFUSAL] = error.code.value
     return page(
         request,
         "web/error.html",

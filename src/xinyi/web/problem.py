@@ -25,6 +25,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ..kernel.errors import DEFINITIONS, Code, ItemError, XinyiError
 from ..telemetry.logs import log_unforeseen
+from ..telemetry.metrics import REFUSAL
 from .pages import error_page
 
 PROBLEM_JSON: Final = "application/problem+json"
@@ -71,6 +72,7 @@ def problem_of(error: XinyiError, instance: str) -> Problem:
 
 def respond(request: Request[Any, Any, Any], error: XinyiError) -> Response[Any]:
     """The response that tells ``error``."""
+    request.scope["state"][REFUSAL] = error.code.value
     problem = problem_of(
         error, error.instance or f"urn:uuid:{request.scope['state'].get('interaction_id', UUID(int=0))}"
     )
@@ -155,12 +157,12 @@ def _invalid(error: ValidationException) -> XinyiError:
 
 
 def on_any_exception(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-    return respond(request, unforeseen(error))
+    return respond(request, unforeseen(request, error))
 
 
-def unforeseen(error: Exception) -> XinyiError:
+def unforeseen(request: Request[Any, Any, Any], error: Exception) -> XinyiError:
     """What nobody foresaw is logged, and told as ``internal``; a database that can't be reached as ``unavailable``."""
-    log_unforeseen(error)
+    log_unforeseen(error, request.scope["state"].get("interaction_id"))
     if isinstance(error, OperationalError | InterfaceError | PoolTimeout):
         return XinyiError(Code.UNAVAILABLE, retry_after=_RETRY_AFTER)
     return XinyiError(Code.INTERNAL)
