@@ -4,11 +4,13 @@ Services open a unit of work and pass its connection down; nothing below a servi
 """
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
+import aiosqlite
 import asyncpg
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
@@ -52,9 +54,15 @@ class Database:
         # SQLite has one writer: waiting in the event loop is cheaper and fairer than its busy handler's polling.
         self._writer: asyncio.Lock | None = asyncio.Lock() if self.is_sqlite else None
         if self.is_sqlite:
-            self._engine = create_async_engine(found, pool_size=5, max_overflow=5, pool_timeout=5, hide_parameters=True)
-            event.listen(self._engine.sync_engine, "do_connect", self._before_sqlite_connect)
-            event.listen(self._engine.sync_engine, "connect", _sqlite_connect)
+            self._engine = create_async_engine(
+                found,
+                async_creator=self._connect_sqlite,
+                hide_parameters=True,
+                pool_size=5,
+                max_overflow=5,
+                pool_timeout=5,
+                pool_use_lifo=True,  # what another connection writes empties the cache of this one
+            )
         else:
             self._engine = create_async_engine(
                 found,
@@ -144,10 +152,41 @@ class Database:
         every = (self._path, *(self._path.with_name(self._path.name + end) for end in ("-wal", "-shm")))
         return [path for path in every if path.exists()]
 
-    def _before_sqlite_connect(self, *_driver: Any) -> None:
-        """SQLite would make its file as readable as the umask lets it; its log and index take after the file."""
+    async def _connect_sqlite(self) -> "SqliteConnection":
+        connection = SqliteConnection(self._path)
+        await connection
+        return connection
+
+
+class SqliteConnection(aiosqlite.Connection):
+    """One connection to an SQLite file, or to a database in memory.
+
+    ``direct`` is the driver's own connection: a hop to its thread and back takes longer than most statements. Within a
+    transaction they never wait for a lock, so they may run where they are called; what waits (its beginning, its end,
+    a table that is read as a whole) is awaited.
+    """
+
+    direct: sqlite3.Connection
+
+    def __init__(self, path: Path | None) -> None:
+        super().__init__(self._open, iter_chunk_size=64)
+        self._thread.daemon = True  # as SQLAlchemy makes it: a process that ends doesn't wait for it
+        self._path = path
+
+    def _open(self) -> sqlite3.Connection:
         if self._path is not None:
-            make_private(self._path)
+            make_private(self._path)  # SQLite would make it as readable as the umask lets it; the log takes after it
+        # We say BEGIN ourselves: the driver would defer it.
+        self.direct = sqlite3.connect(self._path or ":memory:", isolation_level=None, check_same_thread=False)
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "wal_autocheckpoint=4000",
+            "foreign_keys=ON",
+            "busy_timeout=10000",
+        ):
+            self.direct.execute(f"PRAGMA {pragma}")
+        return self.direct
 
 
 def driver_url(url: str) -> URL:
@@ -175,20 +214,6 @@ def _is_broken_off(error: BaseException) -> bool:
         return False
     state = getattr(error.orig, "sqlstate", None)
     return error.connection_invalidated or (isinstance(state, str) and state[:2] in _SERVERS_OWN)
-
-
-def _sqlite_connect(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # we say BEGIN ourselves; the driver would defer it
-    cursor = connection.cursor()
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "wal_autocheckpoint=4000",
-        "foreign_keys=ON",
-        "busy_timeout=10000",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
 
 
 def _postgresql_checkout(connection: Any, _record: Any, _proxy: Any) -> None:

@@ -99,7 +99,7 @@ class Prepared:
             if _is_postgresql(tx.dialect):
                 rows: Any = await connection.fetch(compiled.text, *compiled.arguments(values))
             else:
-                rows = await connection.execute_fetchall(compiled.text, compiled.arguments(values))
+                rows = connection.direct.execute(compiled.text, compiled.arguments(values)).fetchall()
         return _converted(rows, compiled.results)
 
     async def execute(self, tx: AsyncConnection, **values: Any) -> None:
@@ -110,7 +110,7 @@ class Prepared:
             if _is_postgresql(tx.dialect):
                 await connection.execute(compiled.text, *compiled.arguments(values))
             else:
-                await connection.execute_fetchall(compiled.text, compiled.arguments(values))
+                connection.direct.execute(compiled.text, compiled.arguments(values))
 
     def _for(self, dialect: Dialect) -> "_Compiled":
         found = self._compiled.get(dialect.name)
@@ -133,7 +133,7 @@ async def insert_rows(tx: AsyncConnection, table: Table, rows: Sequence[Sequence
         if _is_postgresql(tx.dialect):
             await connection.copy_records_to_table(table.name, records=values, columns=names)
         else:
-            await connection.executemany(text, values)
+            connection.direct.executemany(text, values)
 
 
 class _Compiled(Struct, frozen=True):
@@ -194,7 +194,8 @@ def _converted(rows: Sequence[Sequence[Any]], processors: Sequence[_Processor]) 
 
 async def _driver(tx: AsyncConnection) -> Any:
     """The driver's connection, inside the transaction of ``tx``."""
-    connection: Any = (await tx.get_raw_connection()).driver_connection
+    assert tx.sync_connection is not None, "the unit of work is open"
+    connection: Any = tx.sync_connection.connection.driver_connection
     if _is_postgresql(tx.dialect) and not connection.is_in_transaction():
         await tx.exec_driver_sql("SELECT 1")  # SQLAlchemy begins with its own first statement
     return connection
