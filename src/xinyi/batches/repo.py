@@ -77,8 +77,10 @@ async def claim(tx: AsyncConnection) -> CheckBatch | None:
     return await _one(tx, _unfinished().with_for_update(skip_locked=True))
 
 
-async def lock(tx: AsyncConnection, batch_id: str) -> CheckBatch | None:
-    return await _one(tx, select(check_batches).where(check_batches.c.id == batch_id).with_for_update())
+async def lock(tx: AsyncConnection, batch_id: str, *, skip_locked: bool = False) -> CheckBatch | None:
+    """The batch, locked until ``tx`` ends; with ``skip_locked``, ``None`` when somebody else holds it."""
+    wanted = select(check_batches).where(check_batches.c.id == batch_id)
+    return await _one(tx, wanted.with_for_update(skip_locked=skip_locked))
 
 
 _items: Final = Prepared(

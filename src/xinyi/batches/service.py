@@ -1,8 +1,10 @@
 """Batches: taken in whole or not at all, answered in turns, told item by item."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
+import structlog
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,10 +21,14 @@ from . import repo
 from .model import BatchItem, CheckBatch, CheckBatchState, ItemResult, outcome_of
 from .repo import Settled
 
+_log = structlog.get_logger(__name__)
+
 TURN: Final = 256
 """The most items of one turn."""
 SHORT_TURN: Final = 32
 """The most while calls come: few enough that none waits long behind it."""
+STRETCH: Final = 8
+"""The most turns' items that a batch gets at once, before others have theirs."""
 CHUNK: Final = 2000
 """Items stored in one transaction while an upload is taken in, which calls wait for as well."""
 
@@ -121,12 +127,13 @@ class BatchService:
         async with self._database.read() as tx:
             return await repo.waits(tx)
 
-    async def turn(self, short: bool = False) -> bool:
+    async def turn(self, short: bool = False, goes_on: Callable[[], bool] = lambda: False) -> bool:
         """Answers the next items of the batch that has had the least. False when none waits, or others are at it.
 
         The answers, their checks and their leaves are stored in one transaction, so that each item is done once
         whatever happens to this process. What can't be stored together is tried again item by item, and an item that
-        can't be stored alone is refused alone. Raises ``XinyiError(UNAVAILABLE)``: then nothing was done.
+        can't be stored alone is refused alone. As long as ``goes_on`` says so, more of the batch follows, in
+        transactions of its own. Raises ``XinyiError(UNAVAILABLE)``: then nothing was done.
         """
         batch: CheckBatch | None = None
         try:
@@ -145,13 +152,69 @@ class BatchService:
             else:
                 log_unforeseen(error)
                 await self._give_up_next(batch)
+        else:
+            if batch is not None and not short and not self._is_alone(batch):
+                await self._go_on(batch, goes_on)
         return batch is not None
+
+    async def _go_on(self, batch: CheckBatch, goes_on: Callable[[], bool]) -> None:
+        """Answers what follows a turn's items, each turn's worth being evaluated while the one before is being stored.
+
+        It ends where one can't be stored: the next turn begins there, and says why.
+        """
+        before: asyncio.Task[None] | None = None
+        for done in range(batch.done + TURN, batch.total, TURN)[: STRETCH - 1]:
+            if not goes_on():
+                break
+            evaluated = asyncio.Event()
+            following = asyncio.create_task(self._follow(batch, done, before, evaluated))
+            if before is not None:
+                await before
+            # The one after this waits for it, and mustn't hold any consent that this one has still to lock.
+            await evaluated.wait()
+            before = following
+        if before is not None:
+            await before
+
+    async def _follow(
+        self, batch: CheckBatch, done: int, before: asyncio.Task[None] | None, evaluated: asyncio.Event
+    ) -> None:
+        """Answers the items after ``done``, if by then it is so many that are done, and nobody else is at the batch."""
+
+        async def its_turn() -> None:
+            evaluated.set()
+            if before is not None:
+                await before
+
+        try:
+            async with self._database.transaction() as tx:
+                results = await self._results(tx, batch, done, TURN, after=its_turn)
+                now = await repo.lock(tx, batch.id, skip_locked=True)
+                if now is None or now.done != done:
+                    raise _Overtaken
+                await repo.settle(tx, now, results, whole_seconds(self._clock.now()))
+        except Exception as error:  # noqa: BLE001 (nothing was done: the next turn meets the same, and deals with it)
+            _log.info("batch_stretch_ended", reason=type(error).__name__)
+        finally:
+            evaluated.set()
 
     def _is_alone(self, batch: CheckBatch) -> bool:
         return batch.done < self._alone.get(batch.id, 0)
 
     async def _answer(self, tx: AsyncConnection, batch: CheckBatch, limit: int) -> None:
-        items = await repo.items(tx, batch.id, batch.done, limit)
+        results = await self._results(tx, batch, batch.done, limit)
+        await repo.settle(tx, batch, results, whole_seconds(self._clock.now()))
+
+    async def _results(
+        self,
+        tx: AsyncConnection,
+        batch: CheckBatch,
+        done: int,
+        limit: int,
+        *,
+        after: Callable[[], Awaitable[None]] | None = None,
+    ) -> list[Settled]:
+        items = await repo.items(tx, batch.id, done, limit)
         asks = [
             Ask(
                 client_id=batch.client_id,
@@ -161,9 +224,8 @@ class BatchService:
             )
             for item in items
         ]
-        results = await self._checks.run_within(tx, asks)
-        settled = [_settled(item.number, result) for item, result in zip(items, results, strict=True)]
-        await repo.settle(tx, batch, settled, whole_seconds(self._clock.now()))
+        results = await self._checks.run_within(tx, asks, after=after)
+        return [_settled(item.number, result) for item, result in zip(items, results, strict=True)]
 
     async def _give_up_next(self, batch: CheckBatch) -> None:
         """Refuses the next item as what a call would be told: nothing was answered, and nothing was used up."""
@@ -177,6 +239,10 @@ class BatchService:
         batch = await repo.find(tx, batch_id)
         assert batch is not None, "batches aren't deleted"
         return batch
+
+
+class _Overtaken(Exception):
+    """What was expected to be done isn't, or others have done more."""
 
 
 def _settled(number: int, result: Result) -> Settled:

@@ -32,7 +32,7 @@ PATIENCE: Final = 64
 """Batches of calls after which a turn of a long job goes even so: it advances however many call."""
 
 _T = TypeVar("_T")
-_Turn = tuple[Callable[[bool], Awaitable[Any]], asyncio.Future[Any]]
+_Turn = tuple[Callable[[bool, Callable[[], bool]], Awaitable[Any]], asyncio.Future[Any]]
 
 
 class Engine:
@@ -83,11 +83,12 @@ class Engine:
         self._arrival.set()
         return await future
 
-    async def between(self, turn: Callable[[bool], Awaitable[_T]]) -> _T:
+    async def between(self, turn: Callable[[bool, Callable[[], bool]], Awaitable[_T]]) -> _T:
         """Runs one turn of a long job when no call waits; gives what it gives, raises what it raises.
 
-        ``turn`` is told whether to be short, since calls have come after the turn before it. Raises
-        ``XinyiError(UNAVAILABLE)`` when the engine is stopping: then the turn didn't run.
+        ``turn`` is told whether to be short, since calls have come after the turn before it, and may ask whether to go
+        on, since still nobody waits. Raises ``XinyiError(UNAVAILABLE)`` when the engine is stopping: then the turn
+        didn't run.
         """
         if self._stopping:
             raise XinyiError(Code.UNAVAILABLE, "the server is stopping", retry_after=1)
@@ -105,7 +106,7 @@ class Engine:
                     await asyncio.sleep(0)  # whoever was just answered goes on, and may call again
                 if self._turns and (not self._waiting or self._passed_over >= PATIENCE):
                     self._passed_over, short, self._called = 0, self._called, False
-                    await _take(*self._turns.popleft(), short)
+                    await self._take(*self._turns.popleft(), short)
                 else:
                     self._passed_over += bool(self._turns)
                     await self._answer(self._next())
@@ -121,6 +122,23 @@ class Engine:
             if not future.done():
                 batch.append((ask, future))
         return batch
+
+    def _idle(self) -> bool:
+        return not (self._waiting or self._stopping)
+
+    async def _take(
+        self, turn: Callable[[bool, Callable[[], bool]], Awaitable[Any]], future: asyncio.Future[Any], short: bool
+    ) -> None:
+        if future.done():  # whoever wanted it has gone
+            return
+        try:
+            result = await turn(short, self._idle)
+        except Exception as error:  # noqa: BLE001 (it goes to whoever wanted the turn)
+            if not future.done():
+                future.set_exception(error)
+        else:
+            if not future.done():
+                future.set_result(result)
 
     async def _answer(self, batch: Sequence[tuple[Ask, asyncio.Future[Result]]], *, again: bool = False) -> None:
         """Answers a batch; one that the database refuses is taken apart, so that an item fails alone.
@@ -147,19 +165,6 @@ class Engine:
             for (_, future), result in zip(batch, results, strict=True):
                 if not future.done():
                     future.set_result(result)
-
-
-async def _take(turn: Callable[[bool], Awaitable[Any]], future: asyncio.Future[Any], short: bool) -> None:
-    if future.done():  # whoever wanted it has gone
-        return
-    try:
-        result = await turn(short)
-    except Exception as error:  # noqa: BLE001 (it goes to whoever wanted the turn)
-        if not future.done():
-            future.set_exception(error)
-    else:
-        if not future.done():
-            future.set_result(result)
 
 
 def _fail(batch: Sequence[tuple[Ask, asyncio.Future[Result]]], error: XinyiError) -> None:

@@ -4,7 +4,7 @@ An online call is a list of one or more that wait at the same moment; a batch is
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -90,10 +90,13 @@ class CheckService:
         async with self._database.transaction() as tx:
             return await self.run_within(tx, asks)
 
-    async def run_within(self, tx: AsyncConnection, asks: Sequence[Ask]) -> list[Result]:
+    async def run_within(
+        self, tx: AsyncConnection, asks: Sequence[Ask], *, after: Callable[[], Awaitable[object]] | None = None
+    ) -> list[Result]:
         """As :meth:`run`, in a transaction of the caller, who stores what belongs to the results in it as well.
 
-        The ledger's head stays locked until ``tx`` ends. Nothing may be shown before ``tx`` has committed.
+        Nothing is stored before ``after`` has returned. The ledger's head stays locked until ``tx`` ends. Nothing may
+        be shown before ``tx`` has committed.
         """
         clients = await self._partners.clients_by_id(tx, {ask.client_id for ask in asks})
         results: dict[int, Result] = {}
@@ -102,6 +105,8 @@ class CheckService:
         # Read under the locks: a withdrawal that has returned lies before this moment.
         at = self._clock.now()
         drafts = await self._draft(tx, todo, consents, clients, at, results)
+        if after is not None:
+            await after()
         await self._commit(tx, drafts, at, results)
         if twins:
             results.update(zip(twins, await self.run_within(tx, [asks[index] for index in twins]), strict=True))

@@ -1,7 +1,7 @@
 """A batch is taken in once, done once item by item as calls would be, and told as its consents now stand."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -95,6 +95,49 @@ async def test_a_turn_is_short_and_a_short_batch_doesnt_wait_for_a_long_one(
     assert not await batches.waits()
 
 
+async def test_as_long_as_nobody_calls_a_turn_goes_on_with_the_batch(
+    world: World, bike: Client, consent: Consent
+) -> None:
+    batches = world.services.batches
+    other = await consent_of(NEIGHBOUR, world, bike)
+    batch = await submit(world.services, bike, [question(each) for each in (consent, other)] * (2 * TURN))
+    waiting = iter((True, True, False))
+    assert await batches.turn(False, lambda: next(waiting))
+    assert (await batches.get(batch.id, partner_id=batch.partner_id, consent_id=None)).done == 3 * TURN
+
+    assert await finish(batches) == 1
+    assert await tally(world.services) == (4 * TURN,) * 3
+    assert [each.item.number for each in await results(world.services, batch)] == list(range(1, 4 * TURN + 1))
+
+
+async def test_a_turn_that_goes_on_ends_where_something_cant_be_stored_and_where_others_are_at_it(
+    world: World, bike: Client, consent: Consent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches, settle, lock = world.services.batches, repo.settle, repo.lock
+    batch = await submit(world.services, bike, [question(consent)] * (4 * TURN))
+
+    async def not_the_third(tx: Any, batch: Any, settled: Any, at: Any) -> None:
+        if batch.done == 2 * TURN:
+            raise DataError("INSERT", None, Exception())
+        await settle(tx, batch, settled, at)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(repo, "settle", not_the_third)
+        assert await batches.turn(False, lambda: True)
+    assert (await batches.get(batch.id, partner_id=batch.partner_id, consent_id=None)).done == 2 * TURN
+
+    async def held(tx: Any, batch_id: str, *, skip_locked: bool = False) -> Any:
+        return None if skip_locked else await lock(tx, batch_id)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(repo, "lock", held)
+        assert await batches.turn(False, lambda: True)
+    assert (await batches.get(batch.id, partner_id=batch.partner_id, consent_id=None)).done == 3 * TURN
+
+    assert await finish(batches) == 1
+    assert await tally(world.services) == (4 * TURN,) * 3
+
+
 async def test_the_same_key_is_the_same_batch_and_its_items_are_done_once(
     world: World, bike: Client, consent: Consent
 ) -> None:
@@ -183,9 +226,9 @@ async def test_what_cant_be_stored_together_is_tried_alone_and_an_item_fails_alo
     checks, sizes = world.services.checks, []
     run_within = checks.run_within
 
-    async def poisoned(tx: Any, asks: Sequence[Ask]) -> list[Result]:
+    async def poisoned(tx: Any, asks: Sequence[Ask], **more: Any) -> list[Result]:
         sizes.append(len(asks))
-        results = await run_within(tx, asks)
+        results = await run_within(tx, asks, **more)
         if any(each.request.reference == "CASE-2" for each in asks):
             raise DataError("", {}, ValueError())
         return results
@@ -257,11 +300,11 @@ async def test_calls_are_answered_between_the_turns(
     calls: list[asyncio.Task[Result]] = []
     run_within = checks.run_within
 
-    async def with_a_call_behind_the_first(tx: Any, asks: Sequence[Ask]) -> list[Result]:
+    async def with_a_call_behind_the_first(tx: Any, asks: Sequence[Ask], **more: Any) -> list[Result]:
         sizes.append(len(asks))
         if not calls:
             calls.append(asyncio.create_task(engine.check(ask(bike, consent))))
-        return await run_within(tx, asks)
+        return await run_within(tx, asks, **more)
 
     monkeypatch.setattr(checks, "run_within", with_a_call_behind_the_first)
     await asyncio.gather(engine.between(batches.turn), engine.between(batches.turn))
@@ -276,8 +319,8 @@ async def test_the_worker_does_what_others_left_behind(
     batches, nothing_left = world.services.batches, asyncio.Event()
     turn = batches.turn
 
-    async def watched(short: bool) -> bool:
-        more = await turn(short)
+    async def watched(short: bool, goes_on: Callable[[], bool]) -> bool:
+        more = await turn(short, goes_on)
         if not more:
             nothing_left.set()
         return more

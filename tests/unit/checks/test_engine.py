@@ -156,7 +156,7 @@ async def test_stopping_finishes_what_waits_and_refuses_what_comes_later(scripte
 async def test_calls_go_before_the_turns_of_long_jobs(engine: Engine, scripted: Scripted) -> None:
     batches_before_the_turn: list[list[int]] = []
 
-    async def turn(_short: bool) -> str:
+    async def turn(_short: bool, _idle: object) -> str:
         batches_before_the_turn.append(list(scripted.batches))
         return "done"
 
@@ -177,7 +177,7 @@ async def test_calls_go_before_the_turns_of_long_jobs(engine: Engine, scripted: 
 async def test_a_long_job_advances_however_many_call(engine: Engine, scripted: Scripted) -> None:
     before: list[int] = []
 
-    async def turn(_short: bool) -> None:
+    async def turn(_short: bool, _idle: object) -> None:
         before.append(len(scripted.batches))
 
     async def call_again(task: asyncio.Task[Result] | None = None) -> None:
@@ -196,7 +196,7 @@ async def test_a_long_job_advances_however_many_call(engine: Engine, scripted: S
 async def test_a_turn_is_told_to_be_short_while_calls_come(engine: Engine) -> None:
     told: list[bool] = []
 
-    async def turn(short: bool) -> None:
+    async def turn(short: bool, _idle: object) -> None:
         told.append(short)
 
     await engine.between(turn)
@@ -208,7 +208,7 @@ async def test_a_turn_is_told_to_be_short_while_calls_come(engine: Engine) -> No
 
 
 async def test_what_a_turn_raises_reaches_who_wanted_it_and_the_engine_goes_on(engine: Engine) -> None:
-    async def turn(_short: bool) -> None:
+    async def turn(_short: bool, _idle: object) -> None:
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -220,7 +220,7 @@ async def test_what_a_turn_raises_reaches_who_wanted_it_and_the_engine_goes_on(e
 async def test_a_turn_isnt_taken_once_the_engine_stops(engine: Engine) -> None:
     await engine.stop()
 
-    async def turn(_short: bool) -> None:
+    async def turn(_short: bool, _idle: object) -> None:
         raise AssertionError
 
     with pytest.raises(XinyiError):
