@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ from tests.sdk.conftest import result
 from tests.sdk.platform import CLIENT, CONSENT, ISSUER, Platform, answering, dropping
 from xinyi_sdk import Batch, BatchItem, BatchState, Question, Xinyi, cli
 from xinyi_sdk._engine import Sources
-from xinyi_sdk._operations import PAGE
+from xinyi_sdk._journal import Output
+from xinyi_sdk._operations.common import PAGE
 from xinyi_sdk._progress import ProgressBar
-from xinyi_sdk.client import Batches
+from xinyi_sdk.cli import batch as batch_command
 
 PATH = "/v1/check-batches"
 
@@ -153,7 +154,7 @@ def command(platform: Platform, private_jwk: dict[str, Any], monkeypatch: pytest
         client._engine.sources = Sources(wall=platform.time, monotonic=platform.time)
         return client
 
-    monkeypatch.setattr(cli, "Xinyi", make)
+    monkeypatch.setattr(batch_command, "Xinyi", make)
     return platform
 
 
@@ -178,47 +179,86 @@ def test_the_command_sends_a_file_and_writes_what_became_of_each_item(
     assert numbers(out) == [1, 2, 3, 4, 5]
     said = capsys.readouterr()
     (batch_id,) = command.batches
-    assert f"{batch_id}: 5 items. After an interruption: xinyi-sdk batch follow {batch_id} --out {out}" in said.err
-    assert "4 met, 1 refused" in said.err
+    assert f"{batch_id}: 5 items, 4 met, 1 refused" in said.err
     assert "\r" not in said.err, "there is a bar on a terminal only"
-    assert cli.main(["batch", "submit", str(asked), "--out", str(out)]) == 2
-    assert "nothing is overwritten" in capsys.readouterr().err
 
 
-def test_an_interrupted_output_is_gone_on_with_where_it_stopped(
+def test_the_same_command_goes_on_after_a_crash_anywhere(
     command: Platform, asked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "results.ndjson"
-    cli.main(["batch", "submit", str(asked), "--out", str(out)])
-    (batch_id,) = command.batches
+    again = ["batch", "submit", str(asked), "--out", str(out)]
+    command.fail(PATH, *[committing_and_closing(command)] * 3)  # the batch is there, and nobody was told its id
+    assert cli.main(again) == 1
+    assert not out.exists()
+    assert cli.main(again) == 0
     whole = out.read_bytes()
     lines = whole.splitlines(keepends=True)
-    out.write_bytes(b"".join(lines[:2]) + lines[2][:40])
+    out.write_bytes(b"".join(lines[:2]) + lines[2][:40])  # half a line was written
+    uploads = len(command.uploads)
 
-    assert cli.main(["batch", "follow", batch_id, "--out", str(out)]) == 0
+    assert cli.main(again) == 0
     assert out.read_bytes() == whole
+    assert cli.main(again) == 0
+    assert out.read_bytes() == whole
+    assert len(command.uploads) == uploads, "a batch that is known isn't sent again"
+    (batch_id,) = command.batches
     assert cli.main(["batch", "follow", batch_id, "--out", str(out)]) == 0
     assert out.read_bytes() == whole
     capsys.readouterr()
+
+
+def committing_and_closing(platform: Platform) -> Any:
+    def fault(request: httpx.Request) -> httpx.Response:
+        platform.batch(request)
+        raise httpx.RemoteProtocolError("closed", request=request)
+
+    return fault
+
+
+def test_nothing_of_another_kind_is_overwritten(
+    command: Platform, asked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "results.ndjson"
+    out.write_text("mine")
+    assert cli.main(["batch", "submit", str(asked), "--out", str(out)]) == 2
+    assert "nothing is overwritten" in capsys.readouterr().err
+    out.unlink()
+    assert cli.main(["batch", "submit", str(asked), "--out", str(out)]) == 0
+    asked.write_text(json.dumps(questions(1)[0]) + "\n")
+    assert cli.main(["batch", "submit", str(asked), "--out", str(out)]) == 2
+    assert "other questions" in capsys.readouterr().err
 
 
 def test_ctrl_c_keeps_what_was_written(
     command: Platform, asked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "results.ndjson"
-    follow = Batches.follow
+    write = Output.write
 
-    def interrupted(self: Batches, batch_id: str, *, after: int = 0) -> Iterator[BatchItem]:
-        for item in follow(self, batch_id, after=after):
-            if item.number == 3:
-                raise KeyboardInterrupt
-            yield item
+    def interrupted(self: Output, item: BatchItem) -> None:
+        if item.number == 3:
+            raise KeyboardInterrupt
+        write(self, item)
 
-    monkeypatch.setattr(Batches, "follow", interrupted)
-
-    assert cli.main(["batch", "submit", str(asked), "--out", str(out)]) == 130
+    with monkeypatch.context() as patch:
+        patch.setattr(Output, "write", interrupted)
+        assert cli.main(["batch", "submit", str(asked), "--out", str(out)]) == 130
     assert numbers(out) == [1, 2]
-    assert "xinyi-sdk batch follow" in capsys.readouterr().err
+    assert "the same command goes on" in capsys.readouterr().err
+    assert cli.main(["batch", "submit", str(asked), "--out", str(out)]) == 0
+    assert numbers(out) == [1, 2, 3, 4, 5]
+
+
+async def test_a_batch_is_run_to_its_end_with_progress(client: Any, platform: Platform, tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    out = tmp_path / "results.ndjson"
+    batch = await result(client.batches.run(items=questions(5), out=out, progress=lambda *counts: seen.append(counts)))
+    assert (batch.finished, batch.outcomes.met) == (True, 5)
+    assert numbers(out) == [1, 2, 3, 4, 5]
+    assert (seen[0], seen[-1]) == ((0, 5), (5, 5))
+    with pytest.raises(ValueError, match="other questions"):
+        await result(client.batches.run(items=questions(6), out=out))
 
 
 def test_the_command_names_the_lines_that_cant_be_taken(
@@ -240,13 +280,13 @@ class Terminal(io.StringIO):
 
 def test_the_bar_shows_the_share_the_count_and_the_rate() -> None:
     stream, now = Terminal(), [0.0]
-    bar = ProgressBar(2000, stream, lambda: now[0])
-    bar.show(500)
+    bar = ProgressBar(stream, lambda: now[0])
+    bar.show(500, 2000)
     now[0] = 0.05
-    bar.show(600)
+    bar.show(600, 2000)
     now[0] = 1.0
-    bar.show(1500)
-    bar.show(2000)
+    bar.show(1500, 2000)
+    bar.show(2000, 2000)
     bar.close()
 
     drawn = [line.removesuffix("\x1b[K") for line in stream.getvalue().removesuffix("\n").split("\r")[1:]]
@@ -259,7 +299,7 @@ def test_the_bar_shows_the_share_the_count_and_the_rate() -> None:
 
 def test_elsewhere_there_is_no_bar() -> None:
     stream = io.StringIO()
-    bar = ProgressBar(10, stream)
-    bar.show(5)
+    bar = ProgressBar(stream)
+    bar.show(5, 10)
     bar.close()
     assert stream.getvalue() == ""

@@ -15,19 +15,21 @@ from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 import xinyi_sdk
 from tests.sdk.conftest import MakeClient, result
 from tests.sdk.platform import CLIENT, CONSENT, ISSUER, Platform, answering, dropping
+from tools import sdk_async
 from xinyi_sdk import AsyncXinyi, ConfigurationError, Xinyi, errors
 
 SOURCE = Path(inspect.getfile(xinyi_sdk)).parent
-RESOURCES = ("scenarios", "checks", "batches", "consents", "records", "ledger")
+RESOURCES = ("scenarios", "consents", "checks", "batches", "records", "ledger", "metadata")
 
 
-def surface(kind: type) -> dict[str, tuple[str, str | None]]:
+def surface(kind: type) -> dict[str, tuple[str, str]]:
     """Public names with signature and documentation; what must differ between the two clients is folded."""
     found = {}
     for name, member in inspect.getmembers(kind, inspect.isfunction):
         if not name.startswith("_") or name == "__init__":
-            signature = re.sub(r"\b(Async|Sync)(?=Client|Driver|Iterator)", "", str(inspect.signature(member)))
-            found[name] = (signature, member.__doc__)
+            signature = re.sub(r"\bAsync(?=Iterator|HttpClient)", "", str(inspect.signature(member)))
+            documentation = (member.__doc__ or "").replace("Async", "")
+            found[name] = (signature, documentation)
     return found
 
 
@@ -48,15 +50,25 @@ def test_both_clients_have_the_same_names_signatures_and_documentation() -> None
         assert awaiting.__name__ == f"Async{sync.__name__}"
 
 
+AT_ONCE = {"__init__", "with_options"}
+"""What does nothing that could be waited for."""
+
+
 def test_every_public_method_is_documented_and_the_awaiting_ones_await() -> None:
     for sync, awaiting in pairs():
-        for name, (_, documentation) in surface(sync).items():
+        for name, (signature, documentation) in surface(sync).items():
             assert documentation or name == "__init__", name
-            if name != "__init__":
-                waits = getattr(awaiting, name)
-                assert inspect.iscoroutinefunction(waits) or inspect.isasyncgenfunction(waits), name
-                assert inspect.isasyncgenfunction(waits) == inspect.isgeneratorfunction(getattr(sync, name)), name
-                assert not inspect.iscoroutinefunction(getattr(sync, name)), name
+            iterates = "-> collections.abc.Iterator" in signature
+            awaits = inspect.iscoroutinefunction(getattr(awaiting, name))
+            assert awaits != (iterates or name in AT_ONCE), name
+            assert not inspect.iscoroutinefunction(getattr(sync, name)), name
+
+
+def test_the_awaiting_client_is_written_from_the_blocking_one() -> None:
+    wanted = sdk_async.written()
+    behind = [path.name for path, text in wanted.items() if not path.exists() or path.read_text("utf-8") != text]
+    assert not behind, "run 'make sdk-async'"
+    assert {path.name for path in (SOURCE / "_async_resources").glob("*.py")} <= {path.name for path in wanted}
 
 
 def test_every_public_name_is_there_and_documented() -> None:
@@ -80,7 +92,7 @@ def test_every_error_is_public_and_stands_in_the_tree() -> None:
 
 def importing(package: str) -> list[str]:
     pattern = re.compile(rf"^\s*(import|from) {package}\b", re.MULTILINE)
-    return [path.name for path in SOURCE.glob("*.py") if pattern.search(path.read_text("utf-8"))]
+    return [path.name for path in SOURCE.rglob("*.py") if pattern.search(path.read_text("utf-8"))]
 
 
 def test_one_module_imports_the_http_library() -> None:

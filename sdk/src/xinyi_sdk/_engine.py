@@ -4,7 +4,8 @@ import secrets
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from random import random as system_random
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
@@ -19,6 +20,7 @@ from ._problems import REQUEST_ID, problem_of, read, succeeded
 from ._retry import RETRIED_STATUSES, http_date, retry_after, wait_before
 from ._tokens import ASSERTION_TYPE, Token, TokenCache, client_assertion, dpop_proof
 from .errors import ConfigurationError, ConnectionFailed, InvalidResponse, Unavailable
+from .observe import Observer, RequestFailed, RequestSent, ResponseReceived, RetryPlanned, tell
 from .receipts import LedgerKeys
 
 DATE_TOLERANCE: Final = 2.0
@@ -65,6 +67,7 @@ class Config:
     scopes: Sequence[str] | None
     max_retries: int
     user_agent: str
+    on_event: Observer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,16 @@ class Sources:
     wall: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
     random: Callable[[], float] = system_random
+
+
+@dataclass(slots=True)
+class Learned:
+    """What a client has learned from the platform. Kept whole by whoever writes it, so threads need no lock."""
+
+    metadata: Metadata | None = None
+    nonces: dict[str, str] = field(default_factory=dict)
+    offset: float = 0.0
+    """Seconds that the platform's clock is ahead of this machine's."""
 
 
 class Engine:
@@ -86,14 +99,18 @@ class Engine:
         """The client's DPoP key: new with each client, never the registered one."""
         self.tokens = TokenCache()
         self.ledger_keys = LedgerKeys(config.issuer)
-        self._metadata: Metadata | None = None
-        self._nonces: dict[str, str] = {}
-        self._offset = 0.0
+        self._learned = Learned()
         SigningKey.load(config.private_key)  # so that an unusable key fails here and not at the first call
+
+    def with_config(self, **changes: Any) -> "Engine":
+        """An engine that shares everything with this one but for some of its configuration."""
+        other = copy(self)
+        other.config = replace(self.config, **changes)
+        return other
 
     def now(self) -> float:
         """The platform's time, as far as its ``Date`` headers told it."""
-        return self.sources.wall() + self._offset
+        return self.sources.wall() + self._learned.offset
 
     # Calls of the API
 
@@ -163,8 +180,9 @@ class Engine:
             wait = wait_before(number, asked, self.sources.random)
             if wait is None:
                 return response
-            yield from pause(wait)
             number += 1
+            tell(self.config.on_event, RetryPlanned(number=number, seconds=wait))
+            yield from pause(wait)
 
     # Tokens
 
@@ -240,11 +258,11 @@ class Engine:
 
     def metadata(self) -> Flow[Metadata]:
         """The authorization server's metadata, fetched once."""
-        return self._metadata or (yield from alone("metadata", self._fetch_metadata()))
+        return self._learned.metadata or (yield from alone("metadata", self._fetch_metadata()))
 
     def _fetch_metadata(self) -> Flow[Metadata]:
-        if self._metadata is not None:
-            return self._metadata
+        if self._learned.metadata is not None:
+            return self._learned.metadata
         issuer = urlsplit(self.config.issuer)  # RFC 8414 §3.1: the well-known part goes before the issuer's path
         url = issuer._replace(path="/.well-known/oauth-authorization-server" + issuer.path).geturl()
         request = Request("GET", url, self._headers("application/json"))
@@ -252,7 +270,7 @@ class Engine:
         metadata = read(succeeded(response, self.now()), Metadata)
         if metadata.issuer != self.config.issuer:  # RFC 8414 §3.3: else one server could pass for another
             raise InvalidResponse(f"{self.config.issuer} calls itself {metadata.issuer}: is base_url right?")
-        self._metadata = metadata
+        self._learned.metadata = metadata
         return metadata
 
     # Sending
@@ -275,23 +293,37 @@ class Engine:
         """
         audience = "token" if token is None else "resource"
         for last in (False, True):
-            known = self._nonces.get(audience)
+            known = self._learned.nonces.get(audience)
             proved = {"dpop": dpop_proof(key, method, url, self.now(), token=token, nonce=known)}
-            request = Request(method, url, {**headers, **proved, **_authorization(token)}, body())
+            request = Request(method, url, {**headers, **proved, **_authorization(token)}, body(), token is None)
             response = yield from self._send(request)
             nonce = response.headers.get("dpop-nonce")
             if nonce is not None:
-                self._nonces[audience] = nonce
+                self._learned.nonces[audience] = nonce
             if last or nonce is None or not _wants_nonce(response):
                 break
         return response
 
     def _send(self, request: Request) -> Flow[Response]:
-        response = yield from send(request)
+        observer, begun = self.config.on_event, self.sources.monotonic()
+        about = {"method": request.method, "url": request.url, "request_id": request.headers[REQUEST_ID]}
+        tell(observer, RequestSent(**about))
+        try:
+            response = yield from send(request)
+        except ConnectionFailed as error:
+            seconds = self.sources.monotonic() - begun
+            tell(observer, RequestFailed(**about, seconds=seconds, error=str(error)))
+            raise
+        seconds = self.sources.monotonic() - begun
+        shown = b"" if request.obtains else response.body
+        received = ResponseReceived(
+            **about, status=response.status, seconds=seconds, headers=response.headers, body=shown
+        )
+        tell(observer, received)
         date = http_date(response.headers.get("date"))
         # a cached response, which has an age, tells the time of its making
         if date is not None and "age" not in response.headers and abs(date - self.now()) > DATE_TOLERANCE:
-            self._offset = date - self.sources.wall()
+            self._learned.offset = date - self.sources.wall()
         return response
 
 

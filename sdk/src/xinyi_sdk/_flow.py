@@ -6,7 +6,7 @@ steps, one blocking and one awaiting; everything that decides is written, and te
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, TypeAlias, TypeVar, get_args
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, get_args
 
 T = TypeVar("T")
 Lock: TypeAlias = Literal["metadata", "token", "ledger"]
@@ -15,12 +15,16 @@ LOCKS: Final[tuple[Lock, ...]] = get_args(Lock)
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request. Its headers and body hold secrets and stay out of ``repr``."""
+    """One HTTP request. Its headers and body hold secrets and stay out of ``repr``.
+
+    The answer of one that ``obtains`` a secret is shown to no observer.
+    """
 
     method: str
     url: str
     headers: Mapping[str, str] = field(repr=False)
     body: bytes | None = field(default=None, repr=False)
+    obtains: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,14 @@ class Response:
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """Some items of a list, and the cursor behind them; ``None`` when no more will come."""
+
+    items: tuple[T, ...]
+    next: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,23 @@
-"""The only module that knows httpx: it turns requests and responses, and drives flows, blocking or awaiting."""
+"""The only module that knows httpx: it turns requests and responses, and drives flows, blocking or awaiting.
+
+It costs half of an import, so it is loaded with the first client.
+"""
 
 import asyncio
+import os
 import platform
 import threading
 import time
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeAlias, TypeVar
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from copy import copy
+from typing import Any, Final, TypeAlias, TypeVar
+from weakref import WeakSet
 
 import httpx
 
-from ._flow import LOCKS, Flow, Pause, Request, Response, Send, Step
+from ._flow import LOCKS, Flow, Page, Pause, Request, Response, Send, Step
 from ._version import __version__
-from .errors import ConnectionFailed, TimedOut, XinyiError
+from .errors import ConfigurationError, ConnectionFailed, TimedOut, XinyiError
 
 T = TypeVar("T")
 
@@ -24,13 +30,14 @@ def user_agent() -> str:
     return f"xinyi-sdk/{__version__} python/{platform.python_version()} httpx/{httpx.__version__}"
 
 
-def _arguments(request: Request) -> dict[str, Any]:
+def _arguments(request: Request, timeout: float | None) -> dict[str, Any]:
     return {
         "method": request.method,
         "url": request.url,
         "headers": dict(request.headers),
         "content": request.body,
         "follow_redirects": False,  # a proof is for one address
+        "timeout": httpx.USE_CLIENT_DEFAULT if timeout is None else timeout,
     }
 
 
@@ -46,14 +53,68 @@ def _failure(error: httpx.HTTPError, request: Request) -> ConnectionFailed:
     return ConnectionFailed(f"{where}: {type(error).__name__}: {error}")
 
 
+class _Connections:
+    """The HTTP client and the locks, which all drivers of one client share.
+
+    A fork leaves both unusable in the child: connections would be used by two processes, and a lock that another thread
+    held stays locked for ever. So the child gets new ones; an HTTP client that was brought along can't be made anew.
+    """
+
+    def __init__(self, brought: Any, make_http: Callable[[], Any], make_lock: Callable[[], Any]) -> None:
+        self.owned = brought is None
+        self._make_http, self._make_lock = make_http, make_lock
+        self._usable = True
+        self._http = make_http() if brought is None else brought
+        self.locks = {name: make_lock() for name in LOCKS}
+        _connections.add(self)
+
+    @property
+    def http(self) -> Any:
+        if not self._usable:
+            raise ConfigurationError("this http_client was made before a fork: make it, and the client, in the child")
+        return self._http
+
+    def after_fork(self) -> None:
+        self.locks = {name: self._make_lock() for name in LOCKS}
+        if self.owned:
+            self._http = self._make_http()
+        else:
+            self._usable = False
+
+
+_connections: Final[WeakSet[_Connections]] = WeakSet()
+
+
+def _after_fork() -> None:
+    for connections in list(_connections):
+        connections.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 class SyncDriver:
     """Runs flows in the calling thread."""
 
     def __init__(self, http_client: HttpClient | None, timeout: float) -> None:
-        self._owned = http_client is None
-        self.http = http_client or httpx.Client(timeout=timeout)
+        self._connections = _Connections(http_client, lambda: httpx.Client(timeout=timeout), threading.Lock)
+        self._timeout: float | None = None
+        self._closes = self._connections.owned
         self.sleep: Callable[[float], None] = time.sleep
-        self._locks = {name: threading.Lock() for name in LOCKS}
+
+    @property
+    def http(self) -> HttpClient:
+        """The HTTP client in use."""
+        client: HttpClient = self._connections.http
+        return client
+
+    def with_timeout(self, seconds: float | None) -> "SyncDriver":
+        """A driver over the same connections, which it leaves open, with another timeout."""
+        other = copy(self)
+        other._timeout = self._timeout if seconds is None else seconds
+        other._closes = False
+        return other
 
     def run(self, flow: Flow[T]) -> T:
         """What the flow returns, or raises."""
@@ -70,17 +131,26 @@ class SyncDriver:
             result_of_flow: T = stop.value
             return result_of_flow
 
+    def iterate(self, page_at: Callable[[str | None], Flow[Page[T]]], cursor: str | None = None) -> Iterator[T]:
+        """The items of all pages from ``cursor`` on, each page fetched when it is reached."""
+        while True:
+            page = self.run(page_at(cursor))
+            yield from page.items
+            if page.next is None:
+                return
+            cursor = page.next
+
     def _do(self, step: Step) -> object:
         if isinstance(step, Send):
             try:
-                return _response(self.http.request(**_arguments(step.request)))
+                return _response(self.http.request(**_arguments(step.request, self._timeout)))
             except httpx.HTTPError as error:
                 failure = _failure(error, step.request)
             raise failure  # outside of the handler: httpx's frames hold tokens, and the failure says what it said
         if isinstance(step, Pause):
             self.sleep(step.seconds)
             return None
-        lock = self._locks[step.name]
+        lock = self._connections.locks[step.name]
         if not lock.acquire(blocking=step.wait):
             return None
         try:
@@ -89,8 +159,8 @@ class SyncDriver:
             lock.release()
 
     def close(self) -> None:
-        """Closes the connections, unless the client was brought along."""
-        if self._owned:
+        """Closes the connections, unless they were brought along or belong to another client."""
+        if self._closes:
             self.http.close()
 
 
@@ -98,10 +168,23 @@ class AsyncDriver:
     """Runs flows in the running event loop of asyncio."""
 
     def __init__(self, http_client: AsyncHttpClient | None, timeout: float) -> None:
-        self._owned = http_client is None
-        self.http = http_client or httpx.AsyncClient(timeout=timeout)
+        self._connections = _Connections(http_client, lambda: httpx.AsyncClient(timeout=timeout), asyncio.Lock)
+        self._timeout: float | None = None
+        self._closes = self._connections.owned
         self.sleep: Callable[[float], Coroutine[Any, Any, None]] = asyncio.sleep
-        self._locks = {name: asyncio.Lock() for name in LOCKS}
+
+    @property
+    def http(self) -> AsyncHttpClient:
+        """The HTTP client in use."""
+        client: AsyncHttpClient = self._connections.http
+        return client
+
+    def with_timeout(self, seconds: float | None) -> "AsyncDriver":
+        """A driver over the same connections, which it leaves open, with another timeout."""
+        other = copy(self)
+        other._timeout = self._timeout if seconds is None else seconds
+        other._closes = False
+        return other
 
     async def run(self, flow: Flow[T]) -> T:
         """What the flow returns, or raises."""
@@ -118,23 +201,35 @@ class AsyncDriver:
             result_of_flow: T = stop.value
             return result_of_flow
 
+    async def iterate(
+        self, page_at: Callable[[str | None], Flow[Page[T]]], cursor: str | None = None
+    ) -> AsyncIterator[T]:
+        """The items of all pages from ``cursor`` on, each page fetched when it is reached."""
+        while True:
+            page = await self.run(page_at(cursor))
+            for item in page.items:
+                yield item
+            if page.next is None:
+                return
+            cursor = page.next
+
     async def _do(self, step: Step) -> object:
         if isinstance(step, Send):
             try:
-                return _response(await self.http.request(**_arguments(step.request)))
+                return _response(await self.http.request(**_arguments(step.request, self._timeout)))
             except httpx.HTTPError as error:
                 failure = _failure(error, step.request)
             raise failure  # outside of the handler: httpx's frames hold tokens, and the failure says what it said
         if isinstance(step, Pause):
             await self.sleep(step.seconds)
             return None
-        lock = self._locks[step.name]
+        lock = self._connections.locks[step.name]
         if lock.locked() and not step.wait:
             return None
         async with lock:
             return await self.run(step.flow)
 
     async def close(self) -> None:
-        """Closes the connections, unless the client was brought along."""
-        if self._owned:
+        """Closes the connections, unless they were brought along or belong to another client."""
+        if self._closes:
             await self.http.aclose()

@@ -3,23 +3,22 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
-from joserfc import jwk, jws
-from joserfc.errors import JoseError
 
 from ._encoding import b64url
 from .errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from ._jose import Key
 
 KeyMaterial: TypeAlias = str | bytes | Path | Mapping[str, Any]
 """A path, PEM (PKCS #8), or a JWK as a mapping or JSON text."""
 PrivateKey: TypeAlias = KeyMaterial | Callable[[], KeyMaterial]
 """Key material, or a callable that fetches it (from a secret manager, say) each time a signature is due."""
 
-ALGORITHMS: Final = ("ES256", "PS256", "Ed25519")
 PUBLIC_MEMBERS: Final = ("kty", "crv", "x", "y", "n", "e")
-_registry = jws.JWSRegistry(algorithms=ALGORITHMS)
 
 
 class SigningKey:
@@ -27,9 +26,16 @@ class SigningKey:
 
     __slots__ = ("_key", "algorithm", "kid", "public", "thumbprint")
 
-    def __init__(self, key: jwk.ECKey | jwk.RSAKey | jwk.OKPKey) -> None:
+    def __init__(self, key: "Key") -> None:
+        from ._jose import algorithm_of
+
+        algorithm = algorithm_of(key)
+        if algorithm is None:
+            raise ConfigurationError(
+                "private_key must be P-256, Ed25519 or RSA of 2048 bits or more (ES256, Ed25519, PS256)"
+            )
         self._key = key
-        self.algorithm = _algorithm(key)
+        self.algorithm = algorithm
         self.thumbprint: str = key.thumbprint()
         self.kid: str = key.kid or self.thumbprint
         self.public: Mapping[str, Any] = {
@@ -39,7 +45,9 @@ class SigningKey:
     @classmethod
     def generate(cls) -> "SigningKey":
         """A new P-256 key."""
-        return cls(jwk.ECKey.generate_key("P-256", auto_kid=False))
+        from ._jose import generate_key
+
+        return cls(generate_key())
 
     @classmethod
     def load(cls, source: PrivateKey) -> "SigningKey":
@@ -52,8 +60,9 @@ class SigningKey:
 
     def sign(self, header: Mapping[str, Any], claims: Mapping[str, Any]) -> str:
         """A compact JWS over ``claims``; ``alg`` is added."""
-        protected = {"alg": self.algorithm, **header}
-        return jws.serialize_compact(protected, msgspec.json.encode(claims), self._key, registry=_registry)
+        from ._jose import sign
+
+        return sign({"alg": self.algorithm, **header}, claims, self._key)
 
     def private_jwk(self) -> str:
         """The private JWK as JSON: for a proof key that travels with a consent request."""
@@ -74,17 +83,7 @@ class SigningKey:
         raise TypeError("a private key isn't pickled")
 
 
-def _algorithm(key: jwk.ECKey | jwk.RSAKey | jwk.OKPKey) -> str:
-    if isinstance(key, jwk.ECKey) and key.curve_name == "P-256":
-        return "ES256"
-    if isinstance(key, jwk.OKPKey) and key.curve_name == "Ed25519":
-        return "Ed25519"
-    if isinstance(key, jwk.RSAKey) and key.public_key.key_size >= 2048:
-        return "PS256"
-    raise ConfigurationError("private_key must be P-256, Ed25519 or RSA of 2048 bits or more (ES256, Ed25519, PS256)")
-
-
-def _parse(material: object) -> "jwk.ECKey | jwk.RSAKey | jwk.OKPKey | str":
+def _parse(material: object) -> "Key | str":
     """The key, or what is wrong with it: returned, not raised, so that no traceback's frame holds the material."""
     if isinstance(material, str) and not material.lstrip().startswith(("-----BEGIN", "{")):
         material = Path(material)
@@ -102,12 +101,10 @@ def _parse(material: object) -> "jwk.ECKey | jwk.RSAKey | jwk.OKPKey | str":
             return "looks like a JWK but isn't JSON"
     if not isinstance(material, (bytes, Mapping)):
         return "must be a path, PEM, a JWK, or a callable that returns one of them"
-    data = dict(material) if isinstance(material, Mapping) else material.replace(b"\\n", b"\n")
-    for kind in (jwk.ECKey, jwk.OKPKey, jwk.RSAKey):
-        try:
-            key = kind.import_key(data)
-        except (JoseError, ValueError, TypeError, KeyError):
-            continue
+    from ._jose import import_key
+
+    key = import_key(material if isinstance(material, Mapping) else material.replace(b"\\n", b"\n"))
+    if key is not None:
         return key if key.is_private else "is a public key"
     return "can't be read: give unencrypted PKCS #8 PEM or a private JWK, of P-256, Ed25519 or RSA"
 

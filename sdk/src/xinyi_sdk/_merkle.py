@@ -37,3 +37,32 @@ def root_from_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes
         position >>= 1
         last >>= 1
     return root if last == 0 else None
+
+
+def is_consistent(first: int, second: int, first_root: bytes, second_root: bytes, path: Sequence[bytes]) -> bool:
+    """Whether ``path`` shows that a tree of ``second`` leaves begins with one of ``first`` (RFC 9162 §2.1.4.2)."""
+    if not 0 < first <= second:
+        return False
+    if first == second:
+        return not path and first_root == second_root
+    nodes = [first_root, *path] if first & (first - 1) == 0 else list(path)
+    if not nodes:
+        return False
+    position, last = first - 1, second - 1
+    while position & 1:
+        position >>= 1
+        last >>= 1
+    old = new = nodes[0]
+    for node in nodes[1:]:
+        if last == 0:
+            return False
+        if position & 1 or position == last:
+            old, new = node_hash(node, old), node_hash(node, new)
+            while not position & 1 and position:
+                position >>= 1
+                last >>= 1
+        else:
+            new = node_hash(new, node)
+        position >>= 1
+        last >>= 1
+    return last == 0 and old == first_root and new == second_root

@@ -11,8 +11,7 @@ DRAWN_EVERY: Final = 0.1
 class ProgressBar:
     """Draws on ``stream`` when that is a terminal, and nothing elsewhere."""
 
-    def __init__(self, total: int, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
-        self._total = total
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream
         self._clock = clock
         self._shown = stream.isatty()
@@ -20,25 +19,26 @@ class ProgressBar:
         self._first: int | None = None
         self._drawn = float("-inf")
 
-    def show(self, done: int) -> None:
+    def show(self, done: int, total: int) -> None:
         """Draws that so many of ``total`` are done, at most ten times a second."""
         if self._first is None:
             self._first = done  # the rate is that of this run
         now = self._clock()
-        if self._shown and (now >= self._drawn + DRAWN_EVERY or done == self._total):
+        if self._shown and (now >= self._drawn + DRAWN_EVERY or done == total):
             self._drawn = now
-            self._stream.write("\r" + self._line(done, self._first, now - self._begun) + "\x1b[K")
+            self._stream.write("\r" + self._line(done, total, self._first, now - self._begun) + "\x1b[K")
             self._stream.flush()
 
     def close(self) -> None:
         """Leaves the line as it is and begins the next one."""
-        if self._shown:
+        if self._first is not None and self._shown:
+            self._first = None
             self._stream.write("\n")
             self._stream.flush()
 
-    def _line(self, done: int, first: int, seconds: float) -> str:
-        share = done / self._total if self._total else 1.0
+    def _line(self, done: int, total: int, first: int, seconds: float) -> str:
+        share = done / total if total else 1.0
         filled = int(share * WIDTH)
-        line = f"[{'#' * filled}{'.' * (WIDTH - filled)}] {share:4.0%} {done:,}/{self._total:,}"
+        line = f"[{'#' * filled}{'.' * (WIDTH - filled)}] {share:4.0%} {done:,}/{total:,}"
         rate = (done - first) / seconds if seconds > 0 else 0.0
         return f"{line} {rate:,.0f}/s" if rate >= 1 else line

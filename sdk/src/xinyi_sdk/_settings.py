@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Final
 
 from ._engine import Config, secure_origin
-from ._http import user_agent
 from ._keys import PrivateKey
 from .errors import ConfigurationError
+from .observe import Observer
 
 TIMEOUT: Final = 10.0
 """Seconds for each of: connect, send, wait for the next bytes."""
@@ -21,20 +21,29 @@ def config_from(
     private_key: PrivateKey | None,
     scopes: Sequence[str] | None,
     max_retries: int,
+    on_event: Observer | None = None,
 ) -> Config:
     """What wasn't given is taken from the environment. Raises ``ConfigurationError``."""
     if isinstance(scopes, str):
         raise ConfigurationError("scopes must be a sequence of names, such as ['checks', 'consents']")
-    if max_retries < 0:
-        raise ConfigurationError("max_retries must be 0 or more")
+    from ._http import user_agent
+
     return Config(
         issuer=secure_origin(base_url or _required("base_url", "XINYI_SDK_BASE_URL")),
         client_id=client_id or _required("client_id", "XINYI_SDK_CLIENT_ID"),
         private_key=private_key if private_key is not None else _key_from_environment(),
         scopes=tuple(scopes) if scopes is not None else None,
-        max_retries=max_retries,
+        max_retries=retries(max_retries),
         user_agent=user_agent(),
+        on_event=on_event,
     )
+
+
+def retries(count: int) -> int:
+    """``max_retries``, if it can be. Raises ``ConfigurationError``."""
+    if count < 0:
+        raise ConfigurationError("max_retries must be 0 or more")
+    return count
 
 
 def _required(argument: str, variable: str) -> str:

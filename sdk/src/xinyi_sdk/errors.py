@@ -30,7 +30,10 @@
     ├── ConsentFailed               the redirect came back with an error
     │   └── ConsentRefused          … because the subject didn't agree
     ├── ConsentUnread               the consent was given, and couldn't be read
-    └── ReceiptInvalid              a receipt proves nothing, and why
+    ├── ProofInvalid                something offline doesn't prove what it should, and why
+    │   ├── ReceiptInvalid          … a receipt
+    │   └── LogInvalid              … a checkpoint, or two of them together
+    └── WebhookInvalid              a delivery isn't the platform's, or isn't new
 """
 
 from collections.abc import Mapping
@@ -55,15 +58,18 @@ __all__ = [
     "IdempotencyKeyReused",
     "InvalidRequest",
     "InvalidResponse",
+    "LogInvalid",
     "NotEntitled",
     "NotFound",
     "PartnerSuspended",
     "PermissionDenied",
+    "ProofInvalid",
     "RateLimited",
     "ReceiptInvalid",
     "ScenarioMismatch",
     "TimedOut",
     "Unavailable",
+    "WebhookInvalid",
     "WrongState",
     "XinyiError",
 ]
@@ -269,12 +275,39 @@ class ConsentUnread(XinyiError):
         return f"{self.consent_id} was given but couldn't be read: keep the id, and read it later with consents.get()"
 
 
-class ReceiptInvalid(XinyiError):
+class ProofInvalid(XinyiError):
+    """Something that should prove a thing offline doesn't. ``reason`` is a word to branch on."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(reason, message)
+        self.reason = reason
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.message}"
+
+
+class ReceiptInvalid(ProofInvalid):
     """A receipt proves nothing.
 
     ``reason`` is one of ``form`` (not a receipt at all), ``key`` (signed with a key that isn't in the JWKS, or not
     valid then), ``signature``, ``issuer``, ``inclusion`` (the entry isn't in the signed tree), ``entry``, ``answer``
     (the answer isn't what was recorded) and ``reference``.
+    """
+
+
+class LogInvalid(ProofInvalid):
+    """A checkpoint isn't the log's, or two don't belong to one history.
+
+    ``reason`` is one of ``form``, ``key``, ``signature``, ``issuer``, ``log`` (two logs) and ``consistency`` (the
+    later log doesn't begin with the earlier one: keep both checkpoints, they are the evidence).
+    """
+
+
+class WebhookInvalid(XinyiError):
+    """A delivery isn't the platform's, or isn't new: answer it with 400 and do nothing.
+
+    ``reason`` is one of ``headers``, ``timestamp`` (more than five minutes off), ``signature`` and ``body``.
     """
 
     def __init__(self, reason: str, message: str) -> None:

@@ -8,16 +8,14 @@ for that. It doesn't prove that no other entry exists.
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from joserfc import jwk, jws
-from joserfc.errors import JoseError
 from msgspec import Struct
 
-from ._encoding import canonical_json, digest, unb64url
+from ._encoding import canonical_json, digest
 from ._merkle import HASH_SIZE, leaf_hash, root_from_inclusion
-from ._retry import utc
+from .checkpoints import Checkpoint, decoded, read_checkpoint, read_json, signed_with
 from .errors import ReceiptInvalid
 
 if TYPE_CHECKING:
@@ -25,14 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Receipt", "VerifiedReceipt", "verify_receipt"]
 
-ALGORITHMS: Final = ("ES256", "PS256", "Ed25519")
-CHECKPOINT_TYPE: Final = "xinyi-checkpoint+jws"
 SALT_SIZE: Final = 16
-CLOCK_LEEWAY: Final = 300
-"""Seconds by which the clock of the host that made a key may differ from that of one that signs with it."""
-
-_registry = jws.JWSRegistry(algorithms=ALGORITHMS)
-T = TypeVar("T")
 
 
 class _Scenario(Struct, frozen=True):
@@ -71,20 +62,6 @@ class _Proof(Struct, frozen=True, forbid_unknown_fields=True):
     path: tuple[str, ...]
 
 
-class _Header(Struct, frozen=True):
-    alg: str
-    typ: str
-    kid: str
-
-
-class _Checkpoint(Struct, frozen=True):
-    iss: str
-    log_id: str
-    tree_size: int
-    root_hash: str
-    iat: int
-
-
 class _AnswerBody(Struct, frozen=True, kw_only=True):
     """The part of an answer that a receipt speaks of, as the API wrote it."""
 
@@ -117,6 +94,7 @@ class VerifiedReceipt(Struct, frozen=True, kw_only=True):
     log_id: str
     leaf_index: int
     tree_size: int
+    root_hash: str
     signed_at: datetime
     kid: str
     entry: Mapping[str, Any]
@@ -137,6 +115,11 @@ class Receipt:
         self._answer = answer
         self._keys = keys
 
+    @property
+    def jwks(self) -> Mapping[str, Any] | None:
+        """The log's key set, as the client that got this receipt knows it."""
+        return self._keys.jwks if self._keys is not None else None
+
     def verify(self, jwks: Mapping[str, Any] | None = None, *, reference: str | None = None) -> VerifiedReceipt:
         """Verifies the receipt offline, and the answer it came with against it.
 
@@ -145,7 +128,7 @@ class Receipt:
         ``ReceiptInvalid``.
         """
         keys = self._keys
-        known = jwks if jwks is not None else keys.jwks if keys is not None else None
+        known = jwks if jwks is not None else self.jwks
         if known is None:
             raise ReceiptInvalid("key", "no keys are known yet: pass jwks=, or call client.ledger.jwks() once")
         issuer = keys.issuer if keys is not None else None
@@ -185,7 +168,7 @@ class LedgerKeys:
     def hold(self, receipt: str) -> bool:
         """Whether the key that signed this receipt is among them. An unreadable receipt needs no further key."""
         try:
-            kid = _decode(_Header, _split(receipt)[2].split(".")[0], "form", "header").kid
+            kid = signed_with(_split(receipt)[2], ReceiptInvalid)
         except ReceiptInvalid:
             return True
         return self.jwks is not None and any(key.get("kid") == kid for key in self.jwks.get("keys", ()))
@@ -207,12 +190,9 @@ def verify_receipt(
     ``reason``.
     """
     entry_part, proof_part, checkpoint_part = _split(str(receipt))
-    checkpoint, kid = _verified_checkpoint(checkpoint_part, jwks)
-    if issuer is not None and checkpoint.iss != issuer:
-        raise ReceiptInvalid("issuer", f"signed by {checkpoint.iss}, not by {issuer}")
-
+    checkpoint = read_checkpoint(checkpoint_part, jwks, issuer, ReceiptInvalid)
     raw = _bytes(entry_part, "form", "entry")
-    proof = _decode(_Proof, proof_part, "form", "proof")
+    proof = read_json(_Proof, proof_part, ReceiptInvalid, "proof")
     _check_inclusion(raw, proof, checkpoint)
 
     entry, members = _read_entry(raw)
@@ -232,12 +212,13 @@ def verify_receipt(
         criteria={criterion.id: criterion.outcome for criterion in entry.criteria},
         as_of=entry.as_of,
         valid_until=entry.valid_until,
-        issuer=checkpoint.iss,
+        issuer=checkpoint.issuer,
         log_id=checkpoint.log_id,
         leaf_index=proof.leaf_index,
         tree_size=proof.tree_size,
-        signed_at=utc(checkpoint.iat),
-        kid=kid,
+        root_hash=checkpoint.root_hash,
+        signed_at=checkpoint.signed_at,
+        kid=checkpoint.kid,
         entry=members,
     )
 
@@ -250,57 +231,10 @@ def _split(receipt: str) -> Sequence[str]:
 
 
 def _bytes(text: str, reason: str, what: str) -> bytes:
-    try:
-        return unb64url(text)
-    except (ValueError, UnicodeEncodeError):
-        raise ReceiptInvalid(reason, f"the {what} isn't canonical base64url") from None
+    return decoded(text, ReceiptInvalid, reason, what)
 
 
-def _decode(kind: type[T], text: str, reason: str, what: str) -> T:
-    try:
-        return msgspec.json.decode(_bytes(text, reason, what), type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise ReceiptInvalid(reason, f"the {what} isn't what a receipt holds there") from None
-
-
-def _verified_checkpoint(compact: str, jwks: Mapping[str, Any]) -> tuple[_Checkpoint, str]:
-    segments = compact.split(".")
-    if len(segments) != 3:
-        raise ReceiptInvalid("form", "the checkpoint isn't a compact JWS")
-    header = _decode(_Header, segments[0], "form", "checkpoint's header")
-    _bytes(segments[2], "form", "checkpoint's signature")
-    if header.typ != CHECKPOINT_TYPE:
-        raise ReceiptInvalid("form", f"the checkpoint's typ isn't {CHECKPOINT_TYPE}")
-    if header.alg not in ALGORITHMS:
-        raise ReceiptInvalid("signature", f"the algorithm isn't one of {', '.join(ALGORITHMS)}")
-    published = _published_key(jwks, header.kid)
-    if published.get("use", "sig") != "sig" or published.get("alg", header.alg) != header.alg:
-        raise ReceiptInvalid("key", f"key {header.kid} isn't for this algorithm")
-    try:
-        jws.deserialize_compact(compact, jwk.import_key(dict(published)), registry=_registry)
-    except (JoseError, ValueError, TypeError, KeyError):
-        raise ReceiptInvalid("signature", "the checkpoint's signature doesn't verify") from None
-    checkpoint = _decode(_Checkpoint, segments[1], "form", "checkpoint")
-    not_before, not_after = published.get("xinyi_not_before"), published.get("xinyi_not_after")
-    if (isinstance(not_before, int) and checkpoint.iat < not_before - CLOCK_LEEWAY) or (
-        isinstance(not_after, int) and checkpoint.iat > not_after + CLOCK_LEEWAY
-    ):
-        raise ReceiptInvalid("key", f"key {header.kid} wasn't in use when the checkpoint says it was signed")
-    return checkpoint, header.kid
-
-
-def _published_key(jwks: Mapping[str, Any], kid: str) -> Mapping[str, Any]:
-    listed = jwks.get("keys")
-    if not isinstance(listed, Sequence) or not all(isinstance(key, Mapping) for key in listed):
-        raise ReceiptInvalid("key", "the JWKS has no list of keys")
-    found = [key for key in listed if key.get("kid") == kid]
-    if len(found) != 1:
-        raise ReceiptInvalid("key", f"key {kid} isn't in the JWKS: fetch it anew if it may have been rotated")
-    key: Mapping[str, Any] = found[0]
-    return key
-
-
-def _check_inclusion(raw: bytes, proof: _Proof, checkpoint: _Checkpoint) -> None:
+def _check_inclusion(raw: bytes, proof: _Proof, checkpoint: Checkpoint) -> None:
     if proof.tree_size != checkpoint.tree_size:
         raise ReceiptInvalid("inclusion", "the proof is for another tree than the checkpoint")
     path = [_bytes(node, "form", "proof's path") for node in proof.path]

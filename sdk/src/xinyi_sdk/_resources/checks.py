@@ -1,0 +1,29 @@
+"""Checks of one subject against one scenario under one consent."""
+
+from .._operations import checks as operations
+from ..models.checks import Answer
+from ..receipts import Receipt
+from .base import Resource
+
+
+class Checks(Resource):
+    """Checks of one subject against one scenario under one consent."""
+
+    def create(self, *, scenario: str, consent_id: str, reference: str, idempotency_key: str | None = None) -> Answer:
+        """Asks whether the scenario's published criteria are met.
+
+        ``reference`` is your own case number and ties this use of the consent to a case. The idempotency key is made
+        for you and kept across the retries; give one only to make a call repeatable after your own crash.
+
+        Raises a ``ConsentError`` when the consent doesn't carry the check, ``ScenarioMismatch``, ``NotEntitled``,
+        ``PartnerSuspended``, ``NotFound`` (unknown consent), ``RateLimited``, ``Unavailable`` or ``ConnectionFailed``.
+        """
+        return self._driver.run(operations.create_check(self._engine, scenario, consent_id, reference, idempotency_key))
+
+    def get(self, check_id: str) -> Answer:
+        """The answer of an earlier check. Raises ``NotFound``, or a ``ConsentError`` after a withdrawal."""
+        return self._driver.run(operations.get_check(self._engine, check_id))
+
+    def receipt(self, check_id: str) -> Receipt:
+        """The receipt of an earlier check. Raises ``NotFound``, or a ``ConsentError`` after a withdrawal."""
+        return self._driver.run(operations.get_receipt(self._engine, check_id))

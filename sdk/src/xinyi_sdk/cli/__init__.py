@@ -1,0 +1,52 @@
+"""``xinyi-sdk``: make a key pair, verify receipts offline, send a batch of checks, make any call."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from .._version import __version__
+from ..errors import APIError, XinyiError
+from . import batch, keygen, request, verify
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command.
+
+    0 is success, 1 a receipt that proves nothing or a platform that doesn't do what it is asked, 2 a wrong command or
+    an unreadable file, 130 an interrupted command.
+    """
+    options = parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except XinyiError as error:
+        print(f"xinyi-sdk: {error}", file=sys.stderr)  # noqa: T201
+        for line in _bad_items(error):
+            print(line, file=sys.stderr)  # noqa: T201
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except (OSError, ValueError) as error:
+        print(f"xinyi-sdk: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    return code
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    program = argparse.ArgumentParser(prog="xinyi-sdk", description=__doc__)
+    program.add_argument("--version", action="version", version=f"xinyi-sdk {__version__}")
+    commands = program.add_subparsers(required=True, metavar="COMMAND")
+    for each in (keygen, verify, batch, request):
+        each.add_to(commands)
+    return program
+
+
+def _bad_items(error: XinyiError) -> list[str]:
+    """The items of an upload that the platform can't take, one a line."""
+    errors = error.problem.get("errors") if isinstance(error, APIError) else None
+    return [f"  {_place(each)}: {each.get('code')}" for each in (errors or []) if isinstance(each, dict)]
+
+
+def _place(each: dict[str, object]) -> str:
+    place = f"line {each['line']}" if "line" in each else f"item {each.get('number')}"
+    return f"{place}, {each['member']}" if "member" in each else place
