@@ -23,9 +23,10 @@ from .oauth.middleware import AuthMiddleware
 from .oauth.pages import AuthorizeController, SandboxSignInController, SignInController
 from .openapi.document import Document, document
 from .openapi.pages import reference
+from .partners.http import PartnerController
 from .portal.http import MeController
 from .portal.pages import PortalPages
-from .records.http import RecordBatchController
+from .records.http import DisputeController, RecordBatchController, RecordController
 from .scenarios.http import ScenarioController, list_behaviours, list_outcomes
 from .settings import Settings
 from .telemetry.service import Telemetry
@@ -42,11 +43,14 @@ API: Final = (
     CheckBatchController,
     CheckController,
     ConsentController,
+    DisputeController,
     LedgerController,
     MeController,
     MetadataController,
     OAuthController,
+    PartnerController,
     RecordBatchController,
+    RecordController,
     ScenarioController,
     list_behaviours,
     list_outcomes,

@@ -13,14 +13,24 @@ from .batches.worker import BatchWorker
 from .catalogue.service import Catalogue
 from .checks.engine import Engine
 from .checks.service import CheckService
+from .consents.asking import AskService
+from .consents.copies import CopySigner
+from .consents.extending import ExtensionService
+from .consents.journal import Journal
 from .consents.notice import Operator
+from .consents.previews import PreviewService
+from .consents.reminders import Reminders
 from .consents.service import ConsentService
+from .consents.sweep import ConsentSweep
 from .kernel.clock import Clock, SystemClock
 from .kernel.text import Text
 from .ledger.service import LedgerService
 from .oauth.service import OAuthService
 from .partners.service import PartnerService
 from .portal.service import PortalService
+from .records.amendments import Amendments
+from .records.deadlines import Deadlines
+from .records.disputes import DisputeService
 from .records.imports import RecordImports
 from .records.service import RecordService
 from .scenarios.registry import Registry
@@ -39,6 +49,7 @@ from .subjects.service import SubjectService
 from .telemetry.metrics import Metrics
 from .telemetry.service import Telemetry
 from .web.outbound import Outbound
+from .web.mail import Mailer, MailServer
 from .web.rates import Rates
 from .web.session import Sessions
 
@@ -59,8 +70,14 @@ class Services(Struct, frozen=True, kw_only=True):
     partners: PartnerService
     records: RecordService
     imports: RecordImports
+    amendments: Amendments
+    disputes: DisputeService
     ledger: LedgerService
     consents: ConsentService
+    asks: AskService
+    extensions: ExtensionService
+    previews: PreviewService
+    consent_sweep: ConsentSweep
     sessions: Sessions
     oauth: OAuthService
     portal: PortalService
@@ -87,10 +104,14 @@ class Services(Struct, frozen=True, kw_only=True):
         catalogue = Catalogue.load(settings.scenarios_dir)
         scenarios = Registry.load(catalogue, settings.scenarios_dir)
         subjects = SubjectService(keys, clock, synthetic=settings.is_sandbox)
-        partners = PartnerService(clock, sandbox=settings.is_sandbox)
+        partners = PartnerService(clock, outbound, sandbox=settings.is_sandbox)
         records = RecordService(catalogue, clock)
         imports = RecordImports(database, clock, subjects=subjects, catalogue=catalogue, partners=partners)
+        amendments = Amendments(clock, subjects=subjects, catalogue=catalogue, partners=partners)
+        disputes = DisputeService(clock, Deadlines.load(settings.scenarios_dir), amendments)
         ledger = LedgerService(keys.ledger, settings.issuer, clock)
+        operator = Operator(Text(settings.operator_name_zh, settings.operator_name_en), settings.operator_contact)
+        journal = Journal(ledger, subjects)
         consents = ConsentService(
             database,
             clock,
@@ -98,9 +119,53 @@ class Services(Struct, frozen=True, kw_only=True):
             catalogue=catalogue,
             subjects=subjects,
             partners=partners,
-            ledger=ledger,
-            operator=Operator(Text(settings.operator_name_zh, settings.operator_name_en), settings.operator_contact),
+            journal=journal,
+            operator=operator,
+            signer=CopySigner(keys.ledger, settings.issuer),
         )
+        quiet_after_refusal = timedelta(hours=settings.ask_cool_down_hours)
+        mailer = _mailer(settings)
+        asks = AskService(
+            database,
+            clock,
+            consents=consents,
+            journal=journal,
+            partners=partners,
+            scenarios=scenarios,
+            subjects=subjects,
+            quiet_after_refusal=quiet_after_refusal,
+            quiet_after_reminder=timedelta(hours=settings.reminder_cool_down_hours),
+            mail=mailer is not None,
+        )
+        extensions = ExtensionService(
+            database,
+            clock,
+            consents=consents,
+            journal=journal,
+            partners=partners,
+            scenarios=scenarios,
+            quiet_after_refusal=quiet_after_refusal,
+        )
+        previews = PreviewService(
+            database,
+            clock,
+            consents=consents,
+            records=records,
+            scenarios=scenarios,
+            partners=partners,
+            subjects=subjects,
+        )
+        reminders = Reminders(
+            database,
+            clock,
+            subjects=subjects,
+            partners=partners,
+            scenarios=scenarios,
+            mailer=mailer,
+            issuer=settings.issuer,
+            operator=operator,
+        )
+        consent_sweep = ConsentSweep(database, clock, journal, reminders, seconds=settings.sweep_seconds)
         sessions = Sessions(cache, clock, keys.opaque, secure=settings.issuer.startswith("https:"))
         oauth = OAuthService(
             settings,
@@ -151,8 +216,14 @@ class Services(Struct, frozen=True, kw_only=True):
             partners=partners,
             records=records,
             imports=imports,
+            amendments=amendments,
+            disputes=disputes,
             ledger=ledger,
             consents=consents,
+            asks=asks,
+            extensions=extensions,
+            previews=previews,
+            consent_sweep=consent_sweep,
             sessions=sessions,
             oauth=oauth,
             portal=portal,
@@ -187,11 +258,14 @@ class Services(Struct, frozen=True, kw_only=True):
                 await asyncio.sleep(min(max(wait, timedelta(0)), _LONGEST_WAIT).total_seconds())
                 self.engine.start()
                 self.batch_worker.start()
+                self.consent_sweep.start()
                 try:
                     yield self
                 finally:
+                    await self.consent_sweep.stop()
                     await self.batch_worker.stop()
                     await self.engine.stop()
+                    await self.partners.close()
             finally:
                 await self.cache.close()
 
@@ -236,6 +310,21 @@ def _show(metrics: Metrics, engine: Engine, database: Database, cache: Cache, le
     metrics.gauge("xinyi_ledger_size", "Entries of the ledger when this worker last met its head.", lambda: ledger.size)
     if isinstance(cache, MemoryCache):
         metrics.gauge("xinyi_cache_values", "Values in the worker's own memory store.", lambda: len(cache))
+
+
+def _mailer(settings: Settings) -> Mailer | None:
+    if settings.mail_host is None:
+        return None
+    return Mailer(
+        MailServer(
+            host=settings.mail_host,
+            port=settings.mail_port,
+            security=settings.mail_security,
+            sender=settings.mail_from,
+            user=settings.mail_user,
+            password_file=settings.mail_password_file,
+        )
+    )
 
 
 def _short_lived_state(settings: Settings, database: Database, clock: Clock) -> tuple[Cache, Uses]:

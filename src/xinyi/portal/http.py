@@ -15,6 +15,7 @@ from ..consents.model import Party
 from ..consents.service import ConsentService
 from ..kernel.errors import Code
 from ..kernel.text import Text
+from ..records.disputes import DisputeService
 from ..records.model import Withholding
 from ..records.service import RecordService
 from ..scenarios.registry import Registry
@@ -267,11 +268,11 @@ class MeController(Controller):
         data: JSONBody[RecordRef],
         actor: NamedDependency[SubjectSession],
         database: NamedDependency[Database],
-        records: NamedDependency[RecordService],
+        disputes: NamedDependency[DisputeService],
     ) -> None:
         """The record stops to count at once; nothing outside shows that it was contested."""
         async with database.transaction() as tx:
-            await records.dispute(tx, actor.subject_id, data.record_id)
+            await disputes.open(tx, actor.subject_id, data.record_id)
 
 
 def _body(withholding: Withholding) -> WithholdingBody:

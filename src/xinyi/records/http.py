@@ -1,30 +1,35 @@
-"""``/v1/record-batches``: what sources send over HTTP."""
+"""What sources do over HTTP: send records (``/v1/record-batches``), put them right, answer who contests them."""
 
 import tempfile
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 from litestar import Controller, Request, get, post
 from litestar.di import NamedDependency
 from litestar.openapi.spec import Example, OpenAPIMediaType, Operation, RequestBody, Schema
 from litestar.openapi.spec.enums import OpenAPIType
-from litestar.params import HeaderParameter, PathParameter, QueryParameter
+from litestar.params import HeaderParameter, JSONBody, PathParameter, QueryParameter
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ..catalogue.model import Fault
+from ..kernel.canonical import b64url, unb64url
 from ..kernel.errors import Code, XinyiError
 from ..kernel.ids import is_id
 from ..settings import Settings
-from ..subjects.model import IdentifierProblem
+from ..storage.database import Database
+from ..subjects.model import IdentifierProblem, SubjectKind
+from ..subjects.service import SubjectService
 from ..web.envelope import Envelope
 from ..web.principal import Principal, Scope, requires
 from ..web.problem import problems
 from ..web.rates import OPTION, Limit
 from ..web.uploads import IDEMPOTENCY_KEY_PATTERN, format_of, receive
+from .amendments import Amendments, Correction, Repaired, RepairedRecord
+from .disputes import MAX_WORDS, DisputeService
 from .imports import RecordImports
-from .model import RecordBatch, RowProblem, RowVerdict
+from .model import Dispute, DisputeState, RecordBatch, RowProblem, RowVerdict, Settler, StoredRecord
 from .rows import Format
 
 MEDIA_TYPES: Final = {"application/x-ndjson": Format.NDJSON, "text/csv": Format.CSV}
@@ -40,6 +45,16 @@ IdempotencyKey = Annotated[
     ),
 ]
 BatchId = Annotated[str, PathParameter(max_length=64, description="The batch.")]
+RecordId = Annotated[str, PathParameter(max_length=64, description="The record.")]
+T = TypeVar("T")
+_EXAMPLE_USCC: Final = "91990001MA0000001R"
+
+
+class AnyOrOpen(StrEnum):
+    """Which disputes to list."""
+
+    OPEN = "open"
+    ANY = "any"
 
 
 class BatchState(StrEnum):
@@ -196,6 +211,280 @@ class RecordBatchController(Controller):
         return Envelope(
             [_error(each) for each in page], links=links or UNSET, meta={"limit": limit, "next_cursor": next_cursor}
         )
+
+
+class SourceRecord(Struct, frozen=True, kw_only=True):
+    """A record as its own source sees it: what it sent, and nothing of what the subject says about it."""
+
+    id: Annotated[str, Meta(description="The record.", examples=["rec_01kb0x4m9v5w8q2r7s3t6y1zab"])]
+    record_type: Annotated[str, Meta(description="The record type's code.", examples=["SOCINS_PAID"])]
+    source_ref: Annotated[str, Meta(description="The source's own number for it.", examples=["2026-10-000017"])]
+    region: Annotated[str, Meta(description="The region, by GB/T 2260.", examples=["990001"])]
+    observed_at: Annotated[datetime, Meta(tz=True, description="When the source observed it.")]
+    valid_until: Annotated[datetime, Meta(tz=True, description="When it stops to count by itself.")] | None
+    fields: Annotated[
+        dict[str, str | int | bool],
+        Meta(description="The facts, as the record type names them.", examples=[{"months": 24, "as_of": "2026-09-30"}]),
+    ]
+
+
+class RepairNotice(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """That a subject's credit was repaired (信用修复) at this source."""
+
+    subject: Annotated[
+        str,
+        Meta(max_length=64, description="The subject's identifier: a USCC or a resident id.", examples=[_EXAMPLE_USCC]),
+    ]
+    subject_kind: Annotated[SubjectKind | None, Meta(description="The kind, where the identifier leaves it open.")] = (
+        None
+    )
+    record_types: Annotated[
+        tuple[Annotated[str, Meta(max_length=64)], ...],
+        Meta(
+            min_length=1,
+            max_length=64,
+            description="What the source had sent of these types about the subject is dropped.",
+            examples=[["SOCINS_PAID"]],
+        ),
+    ]
+    records: Annotated[
+        tuple[RepairedRecord, ...], Meta(max_length=500, description="What counts instead, from now on.")
+    ] = ()
+
+
+class AnswerOutcome(StrEnum):
+    """How a dispute is answered."""
+
+    UPHELD = "upheld"
+    """The record stands as it is."""
+    CORRECTED = "corrected"
+    """It is put right, as `correction` says."""
+    WITHDRAWN = "withdrawn"
+    """It is taken back."""
+
+
+class DisputeAnswer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What came of looking into a contested record."""
+
+    outcome: Annotated[AnswerOutcome, Meta(description="What happens to the record.", examples=["upheld"])]
+    answer: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=MAX_WORDS,
+            description="What the subject is told.",
+            examples=["经核对缴费台账，记录无误。"],
+        ),
+    ]
+    correction: Annotated[Correction | None, Meta(description="With `corrected` alone: what the record says now.")] = (
+        None
+    )
+
+
+class DisputeView(Struct, frozen=True, kw_only=True):
+    """A contested record, as its source sees it."""
+
+    id: Annotated[str, Meta(description="The dispute.", examples=["dsp_01kb0x4m9v5w8q2r7s3t6y1zab"])]
+    state: Annotated[DisputeState, Meta(description="How it stands.")]
+    record_id: Annotated[str, Meta(description="The record.", examples=["rec_01kb0x4m9v5w8q2r7s3t6y1zab"])]
+    record_type: Annotated[str, Meta(description="Its type's code.", examples=["SOCINS_PAID"])]
+    source_ref: Annotated[str, Meta(description="The source's own number for it.", examples=["2026-10-000017"])]
+    statement: (
+        Annotated[str, Meta(description="What the subject says is wrong.", examples=["漏记了2026年9月。"])] | None
+    )
+    opened_at: Annotated[datetime, Meta(tz=True, description="When it was contested.")]
+    due_at: Annotated[datetime, Meta(tz=True, description="The end of the last working day for an answer.")]
+    settled_at: Annotated[datetime, Meta(tz=True, description="When it was settled.")] | None
+    settled_by: Annotated[Settler, Meta(description="Who settled it.")] | None
+    answer: Annotated[str, Meta(description="What the subject was told.", examples=["已补记。"])] | None
+
+
+_OF_BODY: Final = (Code.MALFORMED, Code.BODY_TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE, Code.INVALID)
+Limited = Annotated[int, QueryParameter(ge=1, le=200, description="The most to give.")]
+
+
+class RecordController(Controller):
+    """A source's own records, one by one."""
+
+    path = "/v1/records"
+    tags = ("Records",)
+    guards = (requires(Scope.RECORDS),)
+
+    @get(operation_id="listRecords", summary="Find the records that I sent", responses=problems(Code.UNAVAILABLE))
+    async def list_own(
+        self,
+        principal: NamedDependency[Principal],
+        database: NamedDependency[Database],
+        amendments: NamedDependency[Amendments],
+        source_ref: Annotated[
+            str | None,
+            QueryParameter(max_length=128, required=False, description="Only the record with this number of mine."),
+        ] = None,
+        limit: Limited = 50,
+        cursor: Annotated[
+            str | None,
+            QueryParameter(max_length=256, required=False, description="`meta.next_cursor` of the page before."),
+        ] = None,
+    ) -> Envelope[list[SourceRecord]]:
+        """The source's own records, in the order of their `source_ref`; a record's id is what changes it."""
+        async with database.read() as tx:
+            found = await amendments.listed(
+                tx, principal.source, source_ref=source_ref, after=_text_of(cursor), limit=limit + 1
+            )
+        page, more = found[:limit], found[limit:]
+        return _paged(
+            [_source_record(record) for record in page],
+            RecordController.path,
+            limit,
+            b64url(page[-1].source_ref.encode()) if more else None,
+        )
+
+    @post(
+        "/{record_id:str}/corrections",
+        status_code=200,
+        operation_id="correctRecord",
+        summary="Put a record right",
+        responses=problems(*_OF_BODY, Code.NOT_FOUND, Code.WRONG_STATE, Code.UNAVAILABLE),
+    )
+    async def correct(
+        self,
+        record_id: RecordId,
+        data: JSONBody[Correction],
+        principal: NamedDependency[Principal],
+        database: NamedDependency[Database],
+        amendments: NamedDependency[Amendments],
+    ) -> Envelope[SourceRecord]:
+        """The record says this from now on, and the next check sees it. An open dispute about it is settled by that.
+
+        Another source's record is as unknown as one that doesn't exist. No partner hears of it.
+        """
+        async with database.transaction() as tx:
+            return Envelope(_source_record(await amendments.correct(tx, principal.source, record_id, data)))
+
+    @post(
+        "/{record_id:str}/withdrawals",
+        status_code=204,
+        operation_id="withdrawRecord",
+        summary="Take a record back",
+        responses=problems(Code.NOT_FOUND, Code.UNAVAILABLE),
+    )
+    async def withdraw(
+        self,
+        record_id: RecordId,
+        principal: NamedDependency[Principal],
+        database: NamedDependency[Database],
+        amendments: NamedDependency[Amendments],
+    ) -> None:
+        """The record is gone: nothing says afterwards that it was there, and no partner hears of it."""
+        async with database.transaction() as tx:
+            await amendments.withdraw(tx, principal.source, record_id)
+
+    @post(
+        "/repairs",
+        status_code=200,
+        operation_id="repairRecords",
+        summary="Tell that a subject's credit was repaired",
+        responses=problems(*_OF_BODY, Code.UNAVAILABLE),
+    )
+    async def repair(
+        self,
+        data: JSONBody[RepairNotice],
+        principal: NamedDependency[Principal],
+        database: NamedDependency[Database],
+        subjects: NamedDependency[SubjectService],
+        amendments: NamedDependency[Amendments],
+    ) -> Envelope[Repaired]:
+        """What the source had sent of these types about the subject is dropped; what comes along counts from now on.
+
+        The next check sees it. The notice itself is kept nowhere, and no partner hears of it. Sending it again changes
+        nothing. A subject that isn't known is answered alike.
+        """
+        identifier = subjects.parse(data.subject, data.subject_kind)
+        async with database.transaction() as tx:
+            return Envelope(await amendments.repair(tx, principal.source, identifier, data.record_types, data.records))
+
+
+class DisputeController(Controller):
+    """Contested records, for the sources that sent them."""
+
+    path = "/v1/disputes"
+    tags = ("Records",)
+    guards = (requires(Scope.RECORDS),)
+
+    @get(operation_id="listDisputes", summary="See what is contested", responses=problems(Code.UNAVAILABLE))
+    async def list_own(
+        self,
+        principal: NamedDependency[Principal],
+        database: NamedDependency[Database],
+        disputes: NamedDependency[DisputeService],
+        state: Annotated[
+            AnyOrOpen, QueryParameter(required=False, description="Only what waits for an answer, or everything.")
+        ] = AnyOrOpen.OPEN,
+        limit: Limited = 50,
+        cursor: Annotated[
+            str | None,
+            QueryParameter(
+                pattern="^dsp_[0-9a-z]{26}$", required=False, description="`meta.next_cursor` of the page before."
+            ),
+        ] = None,
+    ) -> Envelope[list[DisputeView]]:
+        """The disputes about the source's own records, oldest first. Each is to be answered by its `due_at`."""
+        async with database.read() as tx:
+            found = await disputes.of_source(
+                tx, principal.source, only_open=state is AnyOrOpen.OPEN, after=cursor or "", limit=limit + 1
+            )
+        page, more = found[:limit], found[limit:]
+        path = f"{DisputeController.path}?state={state.value}"
+        return _paged([_dispute(each) for each in page], path, limit, page[-1].id if more else None)
+
+    @post(
+        "/{dispute_id:str}/answers",
+        status_code=200,
+        operation_id="answerDispute",
+        summary="Answer who contests a record",
+        responses=problems(*_OF_BODY, Code.NOT_FOUND, Code.WRONG_STATE, Code.UNAVAILABLE),
+    )
+    async def answer(
+        self,
+        dispute_id: Annotated[str, PathParameter(max_length=64, description="The dispute.")],
+        data: JSONBody[DisputeAnswer],
+        principal: NamedDependency[Principal],
+        database: NamedDependency[Database],
+        disputes: NamedDependency[DisputeService],
+    ) -> Envelope[DisputeView]:
+        """Settles the dispute. The record counts again when it is upheld or corrected, and is gone when withdrawn."""
+        async with database.transaction() as tx:
+            dispute = await disputes.answer(
+                tx,
+                dispute_id,
+                DisputeState(data.outcome.value),
+                data.answer,
+                by=Settler.SOURCE,
+                source_id=principal.source,
+                correction=data.correction,
+            )
+        return Envelope(_dispute(dispute))
+
+
+def _source_record(record: StoredRecord) -> SourceRecord:
+    return SourceRecord(**{name: getattr(record, name) for name in SourceRecord.__struct_fields__})
+
+
+def _dispute(dispute: Dispute) -> DisputeView:
+    return DisputeView(**{name: getattr(dispute, name) for name in DisputeView.__struct_fields__})
+
+
+def _paged(items: list[T], path: str, limit: int, next_cursor: str | None) -> Envelope[list[T]]:
+    glue = "&" if "?" in path else "?"
+    links = {} if next_cursor is None else {"next": f"{path}{glue}limit={limit}&cursor={next_cursor}"}
+    return Envelope(items, links=links or UNSET, meta={"limit": limit, "next_cursor": next_cursor})
+
+
+def _text_of(cursor: str | None) -> str:
+    try:
+        return unb64url(cursor or "").decode()
+    except ValueError:
+        raise XinyiError(Code.INVALID, "not a cursor of this list", source="cursor") from None
 
 
 async def _own(batch_id: str, principal: Principal, imports: RecordImports) -> RecordBatch:

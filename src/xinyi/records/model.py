@@ -51,6 +51,54 @@ class Withholding(Struct, frozen=True, order=True):
     record_type: str
 
 
+class DisputeState(StrEnum):
+    """How a dispute stands. While it is open, the record doesn't count."""
+
+    OPEN = "open"
+    UPHELD = "upheld"
+    """The record stands as it is, and counts again."""
+    CORRECTED = "corrected"
+    """The record was put right, and counts again."""
+    WITHDRAWN = "withdrawn"
+    """The record was taken back: it isn't there any more."""
+    TAKEN_BACK = "taken_back"
+    """The subject contests it no more."""
+
+
+class Settler(StrEnum):
+    """Who settled a dispute."""
+
+    SOURCE = "source"
+    OPERATOR = "operator"
+    SUBJECT = "subject"
+
+
+class Dispute(Struct, frozen=True, kw_only=True):
+    """A record that its subject contests (异议)."""
+
+    id: str
+    subject_id: str
+    record_id: str
+    """The record itself may be gone since."""
+    record_type: str
+    source_id: str
+    source_ref: str
+    statement: str | None
+    """What the subject says is wrong with it."""
+    opened_at: datetime
+    due_at: datetime
+    """The end of the last working day for an answer."""
+    state: DisputeState
+    settled_at: datetime | None = None
+    settled_by: Settler | None = None
+    answer: str | None = None
+    """What the subject is told."""
+
+    @property
+    def open(self) -> bool:
+        return self.state is DisputeState.OPEN
+
+
 class Verdict(StrEnum):
     """What an import did with one row."""
 

@@ -4,12 +4,14 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import RowMapping, delete, select, update
+from msgspec import convert
+from msgspec.structs import asdict
+from sqlalchemy import RowMapping, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..storage.sql import Prepared, insert_ignoring, one_of
-from .model import Record, StoredRecord, Withholding
-from .tables import records, withholdings
+from .model import Dispute, DisputeState, Record, Settler, StoredRecord, Withholding
+from .tables import disputes, records, withholdings
 
 _r: Final = records.c
 _current: Final = Prepared(
@@ -76,6 +78,89 @@ async def set_suppressed(tx: AsyncConnection, record_id: str, at: datetime | Non
     await tx.execute(update(records).where(records.c.id == record_id).values(suppressed_at=at))
 
 
+async def one(tx: AsyncConnection, record_id: str) -> tuple[str, StoredRecord] | None:
+    """The record with its subject's id, whoever's it is."""
+    row = (await tx.execute(select(records).where(records.c.id == record_id))).one_or_none()
+    return None if row is None else (row.subject_id, _stored(row._mapping))
+
+
+async def of_source(
+    tx: AsyncConnection, source_id: str, *, source_ref: str | None, after: str, limit: int
+) -> list[StoredRecord]:
+    """The next records that this source sent, in the order of their refs; or the one with this ref."""
+    query = select(records).where(records.c.source_id == source_id, records.c.source_ref > after)
+    if source_ref is not None:
+        query = query.where(records.c.source_ref == source_ref)
+    return [_stored(row._mapping) for row in await tx.execute(query.order_by(records.c.source_ref).limit(limit))]
+
+
+async def ids_of(tx: AsyncConnection, source_id: str, subject_id: str, record_types: Collection[str]) -> list[str]:
+    """The ids of what this source holds of these types about one subject."""
+    query = select(records.c.id).where(
+        records.c.subject_id == subject_id,
+        records.c.source_id == source_id,
+        records.c.record_type.in_(sorted(record_types)),
+    )
+    return list((await tx.execute(query)).scalars())
+
+
+async def delete_records(tx: AsyncConnection, record_ids: Collection[str]) -> None:
+    """Takes records away for good: nothing says afterwards that they were there."""
+    await tx.execute(delete(records).where(records.c.id.in_(sorted(record_ids))))
+
+
+async def add_dispute(tx: AsyncConnection, dispute: Dispute) -> None:
+    await tx.execute(insert(disputes), asdict(dispute))
+
+
+async def dispute(tx: AsyncConnection, dispute_id: str) -> Dispute | None:
+    row = (await tx.execute(select(disputes).where(disputes.c.id == dispute_id))).one_or_none()
+    return None if row is None else _dispute(row._mapping)
+
+
+async def open_dispute_about(tx: AsyncConnection, record_id: str) -> Dispute | None:
+    """The dispute about this record that waits for its answer: there is at most one."""
+    query = select(disputes).where(disputes.c.record_id == record_id, disputes.c.state == DisputeState.OPEN)
+    row = (await tx.execute(query)).one_or_none()
+    return None if row is None else _dispute(row._mapping)
+
+
+async def list_disputes(
+    tx: AsyncConnection,
+    *,
+    subject_id: str | None = None,
+    source_id: str | None = None,
+    only_open: bool = False,
+    after: str = "",
+    limit: int,
+) -> list[Dispute]:
+    """The next disputes, oldest first: a subject's, a source's or everybody's."""
+    query = select(disputes).where(disputes.c.id > after)
+    if subject_id is not None:
+        query = query.where(disputes.c.subject_id == subject_id)
+    if source_id is not None:
+        query = query.where(disputes.c.source_id == source_id)
+    if only_open:
+        query = query.where(disputes.c.state == DisputeState.OPEN)
+    return [_dispute(row._mapping) for row in await tx.execute(query.order_by(disputes.c.id).limit(limit))]
+
+
+async def settle(
+    tx: AsyncConnection,
+    record_ids: Collection[str],
+    state: DisputeState,
+    by: Settler,
+    at: datetime,
+    answer: str | None = None,
+) -> None:
+    """Settles what is open about these records."""
+    await tx.execute(
+        update(disputes)
+        .where(disputes.c.record_id.in_(sorted(record_ids)), disputes.c.state == DisputeState.OPEN)
+        .values(state=state, settled_by=by, settled_at=at, answer=answer)
+    )
+
+
 async def add_withholding(tx: AsyncConnection, subject_id: str, withholding: Withholding, at: datetime) -> None:
     await tx.execute(
         insert_ignoring(tx, withholdings, ["subject_id", "scenario_id", "record_type"]),
@@ -103,3 +188,7 @@ _STORED = StoredRecord.__struct_fields__
 
 def _stored(row: RowMapping) -> StoredRecord:
     return StoredRecord(**{name: row[name] for name in _STORED})
+
+
+def _dispute(row: RowMapping) -> Dispute:
+    return convert({name: row[name] for name in Dispute.__struct_fields__}, Dispute)

@@ -43,17 +43,6 @@ class RecordService:
         """Everything that is recorded about a subject, newest observation first."""
         return await repo.of_subject(tx, subject_id)
 
-    async def dispute(self, tx: AsyncConnection, subject_id: str, record_id: str) -> None:
-        """Contests a record: it stops to count at once. Raises ``XinyiError(NOT_FOUND)``."""
-        record = await self._own(tx, subject_id, record_id)
-        if record.disputed_at is None:
-            await repo.set_disputed(tx, record.id, self._clock.now())
-
-    async def undispute(self, tx: AsyncConnection, subject_id: str, record_id: str) -> None:
-        """Takes a dispute back. Raises ``XinyiError(NOT_FOUND)``."""
-        record = await self._own(tx, subject_id, record_id)
-        await repo.set_disputed(tx, record.id, None)
-
     async def suppress(self, tx: AsyncConnection, subject_id: str, record_id: str) -> None:
         """Keeps an honour off the record (深圳 39).
 

@@ -13,7 +13,7 @@ from sqlalchemy import (
 )
 
 from ..partners.tables import sources
-from ..storage.rights import SHRINKING
+from ..storage.rights import CHANGING, SHRINKING
 from ..storage.types import Json, UtcDateTime, metadata
 from ..subjects.tables import subjects
 
@@ -36,6 +36,29 @@ records = Table(
     Column("imported_at", UtcDateTime, nullable=False),
     UniqueConstraint("source_id", "source_ref"),
     Index("ix_records_subject_id_record_type", "subject_id", "record_type"),
+    info=CHANGING,
+)
+
+disputes = Table(
+    "disputes",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("subject_id", ForeignKey(subjects.c.id), nullable=False),
+    # no foreign key: the record may be taken back
+    Column("record_id", String(32), nullable=False),
+    Column("record_type", String(32), nullable=False),
+    Column("source_id", ForeignKey(sources.c.id), nullable=False),
+    Column("source_ref", String(128), nullable=False),
+    Column("statement", Text),
+    Column("opened_at", UtcDateTime, nullable=False),
+    Column("due_at", UtcDateTime, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("settled_at", UtcDateTime),
+    Column("settled_by", String(16)),
+    Column("answer", Text),
+    Index(None, "subject_id", "id"),
+    Index(None, "source_id", "id"),
+    Index(None, "record_id"),
 )
 
 withholdings = Table(

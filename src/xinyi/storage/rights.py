@@ -30,6 +30,8 @@ APPEND_ONLY: Final = {RIGHTS: (Right.SELECT, Right.INSERT)}
 """For ``Table(info=…)``: a row that was written stays as it is."""
 SHRINKING: Final = {RIGHTS: (Right.SELECT, Right.INSERT, Right.DELETE)}
 """For ``Table(info=…)``: rows come and go, and are never changed."""
+CHANGING: Final = {RIGHTS: (Right.SELECT, Right.INSERT, Right.UPDATE, Right.DELETE)}
+"""For ``Table(info=…)``: rows come, change and go."""
 
 _USUAL: Final = (Right.SELECT, Right.INSERT, Right.UPDATE)
 

@@ -131,7 +131,7 @@ async def test_nothing_tells_why_a_criterion_is_not_evidenced(world: World, reas
             if reason == "withheld":
                 await world.services.records.withhold(tx, person.id, "bike-deposit", "SOCINS_PAID")
             if reason == "disputed":
-                await world.services.records.dispute(tx, person.id, record)
+                await world.services.disputes.open(tx, person.id, record)
     consent = await world.consent(bike, "bike-deposit", person)
 
     result = await world.check(ask(bike, consent))

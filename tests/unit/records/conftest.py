@@ -14,6 +14,9 @@ from tests.support.keys import fresh_keys
 from xinyi.catalogue.service import Catalogue
 from xinyi.kernel.text import Text
 from xinyi.partners.service import PartnerService
+from xinyi.records.amendments import Amendments
+from xinyi.records.deadlines import Deadlines
+from xinyi.records.disputes import DisputeService
 from xinyi.records.imports import RecordImports
 from xinyi.records.model import RecordBatch, RowVerdict, StoredRecord
 from xinyi.records.rows import Format
@@ -22,6 +25,7 @@ from xinyi.sandbox import identities
 from xinyi.storage.database import Database
 from xinyi.subjects.model import Identifier
 from xinyi.subjects.service import SubjectService
+from xinyi.web.outbound import Outbound
 
 COMPANY = identities.company(1, 1)
 OTHER = identities.company(1, 2)
@@ -54,12 +58,16 @@ class Desk:
         self.clock = ManualClock()
         self.database = database
         self.catalogue = _catalogue()
-        self.partners = PartnerService(self.clock, sandbox=True)
+        self.partners = PartnerService(self.clock, Outbound(), sandbox=True)
         self.subjects = SubjectService(fresh_keys(folder), self.clock, synthetic=sandbox)
         self.records = RecordService(self.catalogue, self.clock)
         self.imports = RecordImports(
             database, self.clock, subjects=self.subjects, catalogue=self.catalogue, partners=self.partners
         )
+        self.amendments = Amendments(
+            self.clock, subjects=self.subjects, catalogue=self.catalogue, partners=self.partners
+        )
+        self.disputes = DisputeService(self.clock, Deadlines.load(), self.amendments)
 
     async def add_source(self, source_id: str, *record_types: str) -> None:
         async with self.database.transaction() as tx:

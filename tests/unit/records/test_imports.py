@@ -434,7 +434,7 @@ async def test_a_new_observation_keeps_what_the_subject_said(desk: Desk) -> None
     [stored] = await desk.of(COMPANY)
     async with desk.database.transaction() as tx:
         subject_id = await desk.subjects.ensure(tx, COMPANY)
-        await desk.records.dispute(tx, subject_id, stored.id)
+        await desk.disputes.open(tx, subject_id, stored.id)
     await desk.send([row(observed_at="2026-10-30")])
     [now] = await desk.of(COMPANY)
     assert now.id == stored.id

@@ -71,10 +71,10 @@ async def test_a_type_may_be_withheld_before_there_is_a_record(desk: Desk) -> No
 async def test_a_disputed_record_is_flagged_until_the_dispute_is_taken_back(desk: Desk, company: str) -> None:
     record_id = await _id_of(desk, "SOCINS_PAID")
     async with desk.database.transaction() as tx:
-        await desk.records.dispute(tx, company, record_id)
+        dispute = await desk.disputes.open(tx, company, record_id)
         [record] = (await desk.records.load(tx, [(company, "s")], ["SOCINS_PAID"]))[company, "s"]
         assert record.disputed
-        await desk.records.undispute(tx, company, record_id)
+        await desk.disputes.take_back(tx, company, dispute.id)
         [record] = (await desk.records.load(tx, [(company, "s")], ["SOCINS_PAID"]))[company, "s"]
         assert not record.disputed
 
@@ -97,7 +97,7 @@ async def test_what_is_no_honour_stays_on_the_record(desk: Desk, company: str) -
     assert error.value.code is Code.WRONG_STATE
 
 
-@pytest.mark.parametrize("action", ["dispute", "undispute", "suppress", "unsuppress"])
+@pytest.mark.parametrize("action", ["suppress", "unsuppress"])
 async def test_nobody_touches_a_stranger_s_record(desk: Desk, company: str, action: str) -> None:
     record_id = await _id_of(desk, "HONOUR")
     async with desk.database.transaction() as tx:

@@ -65,26 +65,64 @@ def upgrade() -> None:
         sa.Column("units", sa.Text(), nullable=False),
         sa.Column("form", sa.String(length=16), nullable=False),
         sa.Column("uses", sa.String(length=16), nullable=False),
+        sa.Column("channel", sa.String(length=16), nullable=False),
         sa.Column("named_subject", sa.String(length=128), nullable=True),
         sa.Column("subject_id", sa.String(length=32), nullable=True),
         sa.Column("representative_id", sa.String(length=32), nullable=True),
         sa.Column("language", sa.String(length=8), nullable=True),
         sa.Column("notice_digest", sa.String(length=64), nullable=True),
+        sa.Column("text_digest", sa.String(length=64), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("request_expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("authorised_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("paused_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reminded_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("extension_due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("warned_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_as", sa.String(length=32), nullable=True),
         sa.Column("end_reason", sa.String(length=32), nullable=True),
         sa.Column("ended_by", sa.String(length=16), nullable=True),
         sa.Column("use_count", sa.Integer(), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_consents")),
     )
+    op.create_index("ix_consents_due_at", "consents", ["due_at"], unique=False)
     op.create_index("ix_consents_named_subject", "consents", ["named_subject"], unique=False)
     op.create_index("ix_consents_partner_id_id", "consents", ["partner_id", "id"], unique=False)
     op.create_index("ix_consents_subject_id_id", "consents", ["subject_id", "id"], unique=False)
+
+    op.create_table(
+        "consent_copies",
+        sa.Column("consent_id", sa.String(length=32), nullable=False),
+        sa.Column("signed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("jws", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("consent_id", "signed_at", name=op.f("pk_consent_copies")),
+    )
+    op.create_table(
+        "consent_extensions",
+        sa.Column("consent_id", sa.String(length=32), nullable=False),
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("days", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("request_expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("decision", sa.String(length=16), nullable=True),
+        sa.Column("expired_before", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("consent_id", "id", name=op.f("pk_consent_extensions")),
+    )
+    op.create_table(
+        "consent_mails",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("consent_id", sa.String(length=32), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_consent_mails")),
+    )
+    op.create_index("ix_consent_mails_due_at", "consent_mails", ["due_at"], unique=False)
 
     op.create_table(
         "idempotency_keys",
@@ -171,6 +209,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_partners")),
     )
     op.create_table(
+        "refresh_tokens",
+        sa.Column("token_hash", sa.String(length=64), nullable=False),
+        sa.Column("family", sa.String(length=64), nullable=False),
+        sa.Column("client_id", sa.String(length=40), nullable=False),
+        sa.Column("consent_id", sa.String(length=32), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_refresh_tokens")),
+    )
+    op.create_index("ix_refresh_tokens_family", "refresh_tokens", ["family"], unique=False)
+
+    op.create_table(
         "replay_horizon",
         sa.Column("slot", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("until", sa.DateTime(timezone=True), nullable=False),
@@ -193,6 +243,8 @@ def upgrade() -> None:
         sa.Column("identifier_key", sa.String(length=80), nullable=False),
         sa.Column("identifier_sealed", sa.LargeBinary(), nullable=False),
         sa.Column("seal_version", sa.String(length=8), nullable=False),
+        sa.Column("email_sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("email_version", sa.String(length=8), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_subjects")),
         sa.UniqueConstraint("identifier_key", name=op.f("uq_subjects_identifier_key")),
@@ -222,12 +274,14 @@ def upgrade() -> None:
         sa.Column("partner_id", sa.String(length=40), nullable=True),
         sa.Column("source_id", sa.String(length=60), nullable=True),
         sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("jwks", sa.Text(), nullable=False),
+        sa.Column("jwks", sa.Text(), nullable=True),
+        sa.Column("jwks_uri", sa.Text(), nullable=True),
         sa.Column("redirect_uris", sa.Text(), nullable=False),
         sa.Column("scopes", sa.Text(), nullable=False),
         sa.Column("status", sa.String(length=20), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("(partner_id IS NULL) <> (source_id IS NULL)", name=op.f("ck_clients_one_owner")),
+        sa.CheckConstraint("(jwks IS NULL) <> (jwks_uri IS NULL)", name=op.f("ck_clients_one_place_of_keys")),
         sa.ForeignKeyConstraint(["partner_id"], ["partners.id"], name=op.f("fk_clients_partner_id_partners")),
         sa.ForeignKeyConstraint(["source_id"], ["sources.id"], name=op.f("fk_clients_source_id_sources")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_clients")),
@@ -277,6 +331,29 @@ def upgrade() -> None:
     op.create_index("ix_records_subject_id_record_type", "records", ["subject_id", "record_type"], unique=False)
 
     op.create_table(
+        "disputes",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("subject_id", sa.String(length=32), nullable=False),
+        sa.Column("record_id", sa.String(length=32), nullable=False),
+        sa.Column("record_type", sa.String(length=32), nullable=False),
+        sa.Column("source_id", sa.String(length=60), nullable=False),
+        sa.Column("source_ref", sa.String(length=128), nullable=False),
+        sa.Column("statement", sa.Text(), nullable=True),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("settled_by", sa.String(length=16), nullable=True),
+        sa.Column("answer", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["source_id"], ["sources.id"], name=op.f("fk_disputes_source_id_sources")),
+        sa.ForeignKeyConstraint(["subject_id"], ["subjects.id"], name=op.f("fk_disputes_subject_id_subjects")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_disputes")),
+    )
+    op.create_index("ix_disputes_subject_id_id", "disputes", ["subject_id", "id"], unique=False)
+    op.create_index("ix_disputes_source_id_id", "disputes", ["source_id", "id"], unique=False)
+    op.create_index("ix_disputes_record_id", "disputes", ["record_id"], unique=False)
+
+    op.create_table(
         "withholdings",
         sa.Column("subject_id", sa.String(length=32), nullable=False),
         sa.Column("scenario_id", sa.String(length=64), nullable=False),
@@ -284,6 +361,18 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["subject_id"], ["subjects.id"], name=op.f("fk_withholdings_subject_id_subjects")),
         sa.PrimaryKeyConstraint("subject_id", "scenario_id", "record_type", name=op.f("pk_withholdings")),
+    )
+    op.create_table(
+        "key_changes",
+        sa.Column("client_id", sa.String(length=40), nullable=False),
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("key_id", sa.String(length=43), nullable=False),
+        sa.Column("kid", sa.Text(), nullable=False),
+        sa.Column("change", sa.String(length=20), nullable=False),
+        sa.Column("made_by", sa.String(length=20), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["client_id"], ["clients.id"], name=op.f("fk_key_changes_client_id_clients")),
+        sa.PrimaryKeyConstraint("client_id", "id", name=op.f("pk_key_changes")),
     )
     op.create_table(
         "client_scenarios",
