@@ -21,6 +21,16 @@ class NewEntry(Struct, frozen=True):
     """Canonical JSON. It carries a salt of 128 random bits, so that its hash tells nothing."""
 
 
+class Held(Struct, frozen=True, kw_only=True):
+    """One entry that the log holds, with a receipt under the newest checkpoint; without both once it was erased."""
+
+    entry_id: str
+    kind: str
+    leaf_index: int
+    body: bytes | None
+    receipt: str | None
+
+
 class Checkpoint(Struct, frozen=True, kw_only=True):
     """What a signed checkpoint says: the log had this root at this size."""
 

@@ -27,6 +27,11 @@ def receipts(bodies: Sequence[bytes], growth: Growth, checkpoint: str) -> list[s
     ]
 
 
+def receipt(body: bytes, proof: InclusionProof, checkpoint: str) -> str:
+    """The receipt of one entry, by a proof that leads to ``checkpoint``."""
+    return f"{b64url(body)}~{b64url(_json(proof))}~{checkpoint}"
+
+
 def read_receipt(receipt: str, keys: CheckpointKeys) -> tuple[bytes, Checkpoint]:
     """The entry of a receipt and the checkpoint that vouches for it.
 

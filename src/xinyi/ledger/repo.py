@@ -186,6 +186,18 @@ async def leaves(tx: AsyncConnection, log_id: str, start: int, limit: int) -> li
     return [Leaf(*row) for row in await tx.execute(statement)]
 
 
+async def leaves_about(tx: AsyncConnection, log_id: str, entry_ids: Collection[str]) -> list[Leaf]:
+    """Every leaf that is about one of these ids, in order."""
+    c, e = ledger_leaves.c, ledger_entries.c
+    statement = (
+        select(c.leaf_index, c.leaf_hash, c.kind, c.entry_id, e.body, e.erased_by)
+        .outerjoin(ledger_entries, (e.log_id == c.log_id) & (e.leaf_index == c.leaf_index))
+        .where(c.log_id == log_id, c.entry_id.in_(sorted(entry_ids)))
+        .order_by(c.leaf_index)
+    )
+    return [Leaf(*row) for row in await tx.execute(statement)]
+
+
 async def checkpoints(tx: AsyncConnection, log_id: str, after: int, upto: int | None, limit: int) -> list[Signed]:
     """Up to ``limit`` checkpoints larger than ``after``, and no larger than ``upto``, in order."""
     c = ledger_checkpoints.c

@@ -1,7 +1,7 @@
 """The ledger's use cases: append within the caller's transaction, prove, erase when the law says so."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -15,8 +15,8 @@ from ..kernel.ids import new_id
 from ..storage.keys import KeyRing
 from . import repo
 from .checkpoint import CheckpointKeys, InvalidCheckpoint, sign
-from .model import ERASURE, Checkpoint, ConsistencyProof, InclusionProof, NewEntry
-from .receipt import receipts
+from .model import ERASURE, Checkpoint, ConsistencyProof, Held, InclusionProof, NewEntry
+from .receipt import read_receipt, receipt, receipts
 from .repo import Head
 from .tree import (
     EMPTY,
@@ -138,6 +138,42 @@ class LedgerService:
             raise XinyiError(Code.NOT_FOUND, "the ledger holds no such leaf at that size")
         return InclusionProof(index, size, await self._path(tx, head.log_id, inclusion_spans(index, size)))
 
+    async def held(self, tx: AsyncConnection, entry_ids: Collection[str]) -> list[Held]:
+        """Everything that the log holds about these ids, in its order, proved against the newest checkpoint.
+
+        Nothing is verified here: :meth:`verify` does that, as whoever is shown a receipt would.
+        """
+        head = await repo.head(tx)
+        if head is None or head.checkpoint is None or not entry_ids:
+            return []
+        found = await repo.leaves_about(tx, head.log_id, entry_ids)
+        spans = {leaf.leaf_index: inclusion_spans(leaf.leaf_index, head.tree_size) for leaf in found}
+        nodes = await self._nodes(tx, head.log_id, [span for each in spans.values() for span in each])
+        return [
+            Held(
+                entry_id=leaf.entry_id,
+                kind=leaf.kind,
+                leaf_index=leaf.leaf_index,
+                body=leaf.body,
+                receipt=None
+                if leaf.body is None
+                else receipt(
+                    leaf.body,
+                    InclusionProof(
+                        leaf.leaf_index,
+                        head.tree_size,
+                        [b64url(span_hash(span, nodes.__getitem__)) for span in spans[leaf.leaf_index]],
+                    ),
+                    head.checkpoint,
+                ),
+            )
+            for leaf in found
+        ]
+
+    def verify(self, receipt: str) -> Checkpoint:
+        """The checkpoint that vouches for a receipt, once everything in it is verified. Raises ``ValueError``."""
+        return read_receipt(receipt, self._keys)[1]
+
     async def consistency(self, tx: AsyncConnection, first: int, second: int | None = None) -> ConsistencyProof:
         """Proves that the log of ``first`` leaves is the beginning of that of ``second`` (default: the newest).
 
@@ -152,12 +188,15 @@ class LedgerService:
         return ConsistencyProof(first, size, await self._path(tx, head.log_id, consistency_spans(first, size)))
 
     async def _path(self, tx: AsyncConnection, log_id: str, spans: Sequence[Span]) -> list[str]:
+        nodes = await self._nodes(tx, log_id, spans)
+        return [b64url(span_hash(span, nodes.__getitem__)) for span in spans]
+
+    async def _nodes(self, tx: AsyncConnection, log_id: str, spans: Sequence[Span]) -> Mapping[Node, bytes]:
         wanted: set[Node] = {node for span in spans for node in subtrees(span)}
         try:
-            nodes: Mapping[Node, bytes] = await repo.nodes(tx, log_id, wanted)
+            return await repo.nodes(tx, log_id, wanted)
         except LookupError as error:
             raise self._refuse(str(error)) from error
-        return [b64url(span_hash(span, nodes.__getitem__)) for span in spans]
 
     async def _head(self, tx: AsyncConnection) -> Head:
         return _known(await repo.head(tx))
