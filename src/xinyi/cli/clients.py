@@ -23,7 +23,8 @@ def clients() -> None:
 @clients.command()
 @click.option("--partner", "partner_id", metavar="ID", required=True, help="Whose program it is.")
 @click.option("--name", required=True, help="What the partner calls it.")
-@click.option("--jwks", type=click.File("rb"), required=True, help="Its public keys, a JWK Set (RFC 7517).")
+@click.option("--jwks", type=click.File("rb"), help="Its public keys, a JWK Set (RFC 7517).")
+@click.option("--jwks-uri", metavar="URL", help="Where it publishes its keys, instead of --jwks.")
 @click.option(
     "--redirect-uri", "redirect_uris", metavar="URI", multiple=True, help="Where subjects come back to, to the letter."
 )
@@ -41,14 +42,17 @@ async def add(
     services: Services,
     partner_id: str,
     name: str,
-    jwks: BinaryIO,
+    jwks: BinaryIO | None,
+    jwks_uri: str | None,
     redirect_uris: tuple[str, ...],
     scenarios: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Register a client of a partner, and print its id."""
+    if (jwks is None) == (jwks_uri is None):
+        raise click.UsageError("give either --jwks or --jwks-uri")
     try:
-        document = msgspec.json.decode(jwks.read())
+        document = None if jwks is None else msgspec.json.decode(jwks.read())
     except msgspec.DecodeError as error:
         raise click.ClickException("the JWK Set isn't JSON") from error
     async with services.database.transaction() as tx:
@@ -58,6 +62,7 @@ async def add(
             partner_id,
             name,
             document,
+            jwks_uri=jwks_uri,
             redirect_uris=redirect_uris,
             scenarios=given_scenarios(scenarios, partner, services.scenarios),
         )
@@ -141,6 +146,7 @@ def _view(client: Client) -> dict[str, object]:
         "name": client.name,
         "status": client.status,
         "scopes": sorted(client.scopes),
+        "jwks_uri": client.jwks_uri,
         "redirect_uris": client.redirect_uris,
         "scenarios": {
             scenario: None if units is None else sorted(units) for scenario, units in client.scenarios.items()

@@ -1,6 +1,7 @@
 """Client authentication by ``private_key_jwt`` (RFC 7523, OpenID Connect Core §9), as FAPI 2.0 §5.3.2.1 narrows it."""
 
 import hashlib
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -52,7 +53,10 @@ class ClientAuthenticator:
         client_id = assertion.text("sub")
         async with self._database.read() as tx:
             client = await self._partners.client(tx, client_id)
-        jwk = _key(client, assertion) if client is not None and client.active else None
+        jwk = None
+        if client is not None and client.active:
+            kid = assertion.header.get("kid")
+            jwk = _key(await self._partners.keys(client, kid if isinstance(kid, str) else None), assertion)
         # With or without a key the work is the same: one is made of a JWK, and then it verifies.
         signed = assertion.is_signed_by(public_key(jwk or _DUMMIES[KEY_TYPES[assertion.algorithm]]))
         if client is None or jwk is None or not signed:
@@ -115,13 +119,13 @@ def _made(assertion: UnverifiedJwt, expires: float) -> float:
     return expires - LONGEST if made is None else made
 
 
-def _key(client: Client, assertion: UnverifiedJwt) -> dict[str, Any] | None:
+def _key(keys: Sequence[dict[str, Any]], assertion: UnverifiedJwt) -> dict[str, Any] | None:
     """The JWK of the client's key that the header names; without a name, the only one that suits the algorithm."""
     algorithm = assertion.algorithm
     kid = assertion.header.get("kid")
     suitable = [
         jwk
-        for jwk in client.jwks["keys"]
+        for jwk in keys
         if jwk["kty"] == KEY_TYPES[algorithm] and (kid is None or jwk["kid"] == kid) and _same(jwk, algorithm)
     ]
     return suitable[0] if len(suitable) == 1 else None

@@ -35,6 +35,7 @@ _HEADINGS: Final = {
     "Records": Text("记录报送", "Records"),
     "Ledger": Text("透明日志", "Ledger"),
     "Subject": Text("信用主体", "Subject"),
+    "Partner": Text("接入方", "Partner"),
     "OAuth": Text("授权服务器", "OAuth"),
     "Metadata": Text("元数据", "Metadata"),
     "Operation": Text("运行状态", "Operation"),

@@ -1,6 +1,7 @@
 """What a client's JWK Set must be like: public signature keys of the three algorithms, each with its own kid."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from joserfc.errors import JoseError
@@ -10,6 +11,7 @@ from ..kernel.canonical import unb64url
 from ..kernel.errors import Code, XinyiError
 
 MAX_KEYS: Final = 16
+MAX_PUBLISHED: Final = 64
 MAX_KID: Final = 128
 RSA_BITS: Final = range(2048, 8193)
 
@@ -30,13 +32,33 @@ def check_jwks(document: object) -> dict[str, Any]:
         raise _invalid("a JWK Set is an object with a list 'keys'", "/keys")
     if not 1 <= len(keys) <= MAX_KEYS:
         raise _invalid(f"one to {MAX_KEYS} keys are needed", "/keys")
-    checked = [_check(key, f"/keys/{index}") for index, key in enumerate(keys)]
+    checked = [check_key(key, f"/keys/{index}") for index, key in enumerate(keys)]
     if len({key["kid"] for key in checked}) != len(checked):
         raise _invalid("two keys have the same kid", "/keys")
+    if len({thumbprint(key) for key in checked}) != len(checked):
+        raise _invalid("a key stands there twice", "/keys")
     return {"keys": checked}
 
 
-def _check(jwk: object, at: str) -> dict[str, Any]:
+def published_keys(document: object) -> list[dict[str, Any]]:
+    """As :func:`check_jwks`, for a set that a client publishes itself: keys that aren't for us are passed over
+    (RFC 7517 §5), and one whose private half stands there is nobody's any more.
+
+    Raises ``XinyiError(INVALID)`` for what is no JWK Set or holds more than :data:`MAX_PUBLISHED` keys.
+    """
+    if not isinstance(document, Mapping) or not isinstance(keys := document.get("keys"), list):
+        raise _invalid("a JWK Set is an object with a list 'keys'", "/keys")
+    if len(keys) > MAX_PUBLISHED:
+        raise _invalid(f"a JWK Set has at most {MAX_PUBLISHED} keys", "/keys")
+    taken = []
+    for key in keys:
+        with suppress(XinyiError):
+            taken.append(check_key(key, ""))
+    return taken
+
+
+def check_key(jwk: object, at: str) -> dict[str, Any]:
+    """One key, as :func:`check_jwks` takes it. ``at`` is the pointer to it."""
     if not isinstance(jwk, Mapping):
         raise _invalid("a key is an object", at)
     if _PRIVATE & jwk.keys():
@@ -59,6 +81,11 @@ def _check(jwk: object, at: str) -> dict[str, Any]:
     except NotAKey as error:
         raise _invalid(str(error), at) from error
     return {**kept, "kid": kid, "use": "sig", **({"alg": jwk["alg"]} if "alg" in jwk else {})}
+
+
+def thumbprint(jwk: Mapping[str, Any]) -> str:
+    """The JWK Thumbprint (RFC 7638 §3) of a checked key: names the key whatever its kid."""
+    return public_key(jwk).thumbprint()
 
 
 class NotAKey(ValueError):

@@ -55,6 +55,15 @@ class Source(Struct, frozen=True):
         return self.status is Standing.ACTIVE
 
 
+class ClientKey(Struct, frozen=True):
+    """One registered key of a client."""
+
+    id: str
+    """Its thumbprint (RFC 7638)."""
+    jwk: dict[str, Any]
+    added_at: datetime
+
+
 class Client(Struct, frozen=True):
     """One program of a partner or of a source, known by its keys."""
 
@@ -62,8 +71,11 @@ class Client(Struct, frozen=True):
     name: str
     partner: Partner | None
     source: Source | None
-    jwks: dict[str, Any]
-    """The public keys (RFC 7517 §5) that it authenticates with, as :func:`partners.keys.check_jwks` lets through."""
+    jwks: dict[str, Any] | None
+    """The public keys (RFC 7517 §5) that it authenticates with, as :func:`partners.keys.check_jwks` lets through;
+    ``None`` when it publishes them itself."""
+    jwks_uri: str | None
+    """Where it publishes its keys, unless they are registered."""
     redirect_uris: tuple[str, ...]
     scopes: frozenset[Scope]
     scenarios: dict[str, frozenset[str] | None]

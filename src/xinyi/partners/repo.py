@@ -1,17 +1,21 @@
 """The queries about partners, sources and clients."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
 from sqlalchemy import ColumnElement, Label, String, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ..kernel.ids import new_id
 from ..kernel.text import Text
 from ..storage.sql import Prepared, one_of
+from ..storage.types import UtcDateTime
 from ..web.principal import Scope
 from .model import Client, ClientStatus, Partner, Source, Standing
-from .tables import client_scenarios, clients, partners, sources
+from .tables import client_scenarios, clients, key_changes, partners, sources
 
 
 async def insert_partner(tx: AsyncConnection, partner: Partner) -> None:
@@ -30,6 +34,7 @@ async def insert_client(tx: AsyncConnection, client: Client) -> None:
             source_id=client.source_id,
             name=client.name,
             jwks=client.jwks,
+            jwks_uri=client.jwks_uri,
             redirect_uris=client.redirect_uris,
             scopes=sorted(client.scopes),
             status=client.status,
@@ -59,6 +64,62 @@ async def set_source_standing(tx: AsyncConnection, source_id: str, standing: Sta
 async def set_client_status(tx: AsyncConnection, client_id: str, status: ClientStatus) -> bool:
     """Whether there is such a client."""
     return await _update(tx, update(clients).where(clients.c.id == client_id).values(status=status))
+
+
+class KeyChange(StrEnum):
+    """What became of a key."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+
+
+class ChangedBy(StrEnum):
+    """Who changed a client's keys."""
+
+    OPERATOR = "operator"
+    CLIENT = "client"
+
+
+async def lock_jwks(tx: AsyncConnection, client_id: str) -> dict[str, Any] | None:
+    """The client's registered keys, which nobody else changes until the unit of work ends; ``None``: it has none."""
+    wanted = select(clients.c.jwks).where(clients.c.id == client_id).with_for_update()
+    found: dict[str, Any] | None = (await tx.execute(wanted)).scalar_one()
+    return found
+
+
+async def set_jwks(tx: AsyncConnection, client_id: str, jwks: dict[str, Any]) -> None:
+    await tx.execute(update(clients).where(clients.c.id == client_id).values(jwks=jwks))
+
+
+async def insert_key_changes(
+    tx: AsyncConnection, client_id: str, keys: Mapping[str, str], change: KeyChange, by: ChangedBy, at: datetime
+) -> None:
+    """Notes what became of ``keys``: their kids, by thumbprint."""
+    await tx.execute(
+        insert(key_changes),
+        [
+            {
+                "client_id": client_id,
+                "id": new_id("kch", at),
+                "key_id": key_id,
+                "kid": kid,
+                "change": change,
+                "made_by": by,
+                "at": at,
+            }
+            for key_id, kid in keys.items()
+        ],
+    )
+
+
+async def load_added(tx: AsyncConnection, client_id: str) -> dict[str, datetime]:
+    """When each key was added last, by thumbprint."""
+    wanted = (
+        select(key_changes.c.key_id, func.max(key_changes.c.at, type_=UtcDateTime()).label("at"))
+        .where(key_changes.c.client_id == client_id, key_changes.c.change == KeyChange.ADDED)
+        .group_by(key_changes.c.key_id)
+    )
+    return {row.key_id: row.at for row in await tx.execute(wanted)}
 
 
 async def _update(tx: AsyncConnection, statement: Any) -> bool:
@@ -158,6 +219,7 @@ def _client(rows: Sequence[Mapping[str, Any]]) -> Client:
         partner=None if first["partner_id"] is None else _partner(first, "partner_"),
         source=None if first["source_id"] is None else _source(first, "source_"),
         jwks=first["client_jwks"],
+        jwks_uri=first["client_jwks_uri"],
         redirect_uris=tuple(first["client_redirect_uris"]),
         scopes=frozenset(map(Scope, first["client_scopes"])),
         scenarios={

@@ -1,8 +1,8 @@
 """Registering partners, sources and clients, and finding them again."""
 
 import re
-from collections.abc import Collection, Mapping
-from typing import Final, TypeVar
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -10,11 +10,14 @@ from ..kernel.clock import Clock, whole_seconds
 from ..kernel.errors import Code, XinyiError
 from ..kernel.ids import new_id
 from ..kernel.text import Text
+from ..web.outbound import Outbound, OutboundRefused
 from ..web.principal import Scope
 from . import repo
-from .keys import check_jwks
-from .model import Client, ClientStatus, Partner, Source, Standing
+from .keys import MAX_KEYS, check_jwks, check_key, thumbprint
+from .model import Client, ClientKey, ClientStatus, Partner, Source, Standing
+from .published import PublishedKeys
 from .redirects import check_redirect_uri
+from .repo import ChangedBy, KeyChange
 
 T = TypeVar("T")
 PARTNER_SCOPES: Final = frozenset({Scope.CHECKS, Scope.CONSENTS, Scope.PARTNER})
@@ -30,8 +33,10 @@ class PartnerService:
     ``sandbox`` lets redirect URIs be http on the loopback.
     """
 
-    def __init__(self, clock: Clock, *, sandbox: bool) -> None:
+    def __init__(self, clock: Clock, outbound: Outbound, *, sandbox: bool) -> None:
         self._clock = clock
+        self._outbound = outbound
+        self._published = PublishedKeys(outbound, clock)
         self._sandbox = sandbox
 
     async def add_partner(self, tx: AsyncConnection, name: Text, kind: str, contact: str) -> Partner:
@@ -52,12 +57,13 @@ class PartnerService:
         tx: AsyncConnection,
         partner_id: str,
         name: str,
-        jwks: object,
+        jwks: object = None,
         *,
+        jwks_uri: str | None = None,
         redirect_uris: Collection[str] = (),
         scenarios: Mapping[str, Collection[str] | None] | None = None,
     ) -> Client:
-        """Registers a partner's program with its public keys and the scenarios that it may use.
+        """Registers a partner's program with its public keys, or where it publishes them, and its scenarios.
 
         ``scenarios`` maps a scenario's id to the units that the client may learn, or to ``None`` for all; whether
         those scenarios exist and are for this kind of partner is the caller's to check. Raises ``XinyiError``:
@@ -65,7 +71,14 @@ class PartnerService:
         """
         partner = await self.partner(tx, partner_id)
         return await self._add_client(
-            tx, name, jwks, PARTNER_SCOPES, partner=partner, redirect_uris=redirect_uris, scenarios=scenarios or {}
+            tx,
+            name,
+            jwks,
+            PARTNER_SCOPES,
+            partner=partner,
+            jwks_uri=jwks_uri,
+            redirect_uris=redirect_uris,
+            scenarios=scenarios or {},
         )
 
     async def add_source(
@@ -103,6 +116,7 @@ class PartnerService:
         *,
         partner: Partner | None = None,
         source: Source | None = None,
+        jwks_uri: str | None = None,
         redirect_uris: Collection[str] = (),
         scenarios: Mapping[str, Collection[str] | None] | None = None,
     ) -> Client:
@@ -113,7 +127,8 @@ class PartnerService:
             name=name,
             partner=partner,
             source=source,
-            jwks=check_jwks(jwks),
+            jwks=None if jwks is None else check_jwks(jwks),
+            jwks_uri=None if jwks_uri is None else self._checked_uri(jwks_uri),
             redirect_uris=tuple(check_redirect_uri(uri, sandbox=self._sandbox) for uri in redirect_uris),
             scopes=scopes,
             scenarios={
@@ -122,8 +137,89 @@ class PartnerService:
             status=ClientStatus.ACTIVE,
             created_at=now,
         )
+        if (client.jwks is None) == (client.jwks_uri is None):
+            raise XinyiError(Code.INVALID, "a client has either registered keys or a jwks_uri", source="jwks")
         await repo.insert_client(tx, client)
+        if client.jwks is not None:
+            added = {thumbprint(key): key["kid"] for key in client.jwks["keys"]}
+            await repo.insert_key_changes(tx, client.id, added, KeyChange.ADDED, ChangedBy.OPERATOR, now)
         return client
+
+    def _checked_uri(self, uri: str) -> str:
+        try:
+            self._outbound.check(uri)
+        except OutboundRefused as refused:
+            raise XinyiError(Code.INVALID, str(refused), source="jwks_uri") from None
+        return uri
+
+    async def keys(self, client: Client, kid: str | None = None) -> Sequence[dict[str, Any]]:
+        """The public keys that the client authenticates with. ``kid`` names the one that is looked for.
+
+        For a client that publishes its keys they may have to be fetched: call it outside a unit of work.
+        """
+        if client.jwks_uri is not None:
+            return await self._published.get(client.jwks_uri, kid)
+        assert client.jwks is not None, "a client has keys or an address of them"
+        keys: list[dict[str, Any]] = client.jwks["keys"]
+        return keys
+
+    async def registered_keys(self, tx: AsyncConnection, client_id: str) -> list[ClientKey]:
+        """The registered keys of a client, in the order in which they came; none when it publishes them itself."""
+        client = _found(await repo.load_client(tx, client_id), "client")
+        added = await repo.load_added(tx, client_id)
+        keys = [] if client.jwks is None else client.jwks["keys"]
+        return [ClientKey(key_id, key, added[key_id]) for key in keys for key_id in (thumbprint(key),)]
+
+    async def add_key(self, tx: AsyncConnection, client_id: str, jwk: object) -> ClientKey:
+        """Registers one more key, by the client itself. One that is there already stays as it is.
+
+        Raises ``XinyiError``: INVALID (also for a kid that another key has), or WRONG_STATE when the client publishes
+        its keys or has as many as there may be.
+        """
+        key = check_key(jwk, "")
+        key_id, keys = thumbprint(key), await self._locked_keys(tx, client_id)
+        if key not in keys:
+            if any(each["kid"] == key["kid"] or thumbprint(each) == key_id for each in keys):
+                raise XinyiError(Code.INVALID, "the key or its kid is registered already", source="/kid")
+            if len(keys) >= MAX_KEYS:
+                raise XinyiError(Code.WRONG_STATE, f"there are {MAX_KEYS} keys already: remove one first")
+            await self._change_keys(tx, client_id, [*keys, key], key, KeyChange.ADDED)
+        return ClientKey(key_id, key, (await repo.load_added(tx, client_id))[key_id])
+
+    async def remove_key(self, tx: AsyncConnection, client_id: str, key_id: str) -> None:
+        """Removes a key, by the client itself: nothing that it signs is taken once this is committed.
+
+        Raises ``XinyiError``: NOT_FOUND, or WRONG_STATE for the last key or when the client publishes its keys.
+        """
+        keys = await self._locked_keys(tx, client_id)
+        key = _found(next((key for key in keys if thumbprint(key) == key_id), None), "key")
+        if len(keys) == 1:
+            raise XinyiError(Code.WRONG_STATE, "this is the only key: add another one first")
+        await self._change_keys(tx, client_id, [each for each in keys if each != key], key, KeyChange.REMOVED)
+
+    async def _locked_keys(self, tx: AsyncConnection, client_id: str) -> list[dict[str, Any]]:
+        jwks = await repo.lock_jwks(tx, client_id)
+        if jwks is None:
+            raise XinyiError(Code.WRONG_STATE, "this client publishes its keys at its jwks_uri: change them there")
+        keys: list[dict[str, Any]] = jwks["keys"]
+        return keys
+
+    async def _change_keys(
+        self,
+        tx: AsyncConnection,
+        client_id: str,
+        keys: Sequence[dict[str, Any]],
+        changed: dict[str, Any],
+        change: KeyChange,
+    ) -> None:
+        now = self._clock.now()
+        await repo.set_jwks(tx, client_id, {"keys": list(keys)})
+        noted = {thumbprint(changed): changed["kid"]}
+        await repo.insert_key_changes(tx, client_id, noted, change, ChangedBy.CLIENT, now)
+
+    async def close(self) -> None:
+        """Ends what is under way."""
+        await self._published.close()
 
     async def client(self, tx: AsyncConnection, client_id: str) -> Client | None:
         """The client with its partner or source, whatever their state."""

@@ -63,6 +63,7 @@ def test_a_partner_and_its_client_are_added_and_listed():
             "name": "loans",
             "status": "active",
             "scopes": ["checks", "consents", "partner"],
+            "jwks_uri": None,
             "redirect_uris": ["https://bank.example/back"],
             "scenarios": {"microloan-prescreen": ["tax-rating"], "personal-loan": None},
         }
@@ -139,3 +140,15 @@ def test_a_file_that_is_no_jwk_set_is_said():
 
 def test_a_partner_that_is_not_there_is_said():
     assert "there is no such partner" in add_client("prt_nobody", "--scenario", "personal-loan").output
+
+
+def test_a_client_may_publish_its_keys_itself():
+    partner_id = partner()
+    add = ("clients", "add", "--partner", partner_id, "--name", "loans", "--scenario", "personal-loan")
+    done(*add, "--jwks-uri", "https://bank.example/jwks.json")
+    assert json.loads(done("clients", "list", "--json"))[0]["jwks_uri"] == "https://bank.example/jwks.json"
+    refused = xinyi(*add, "--jwks-uri", "https://127.0.0.1/jwks.json")
+    assert refused.exit_code == 1
+    assert "jwks_uri: the host isn't at a public address" in refused.output
+    for both_or_none in ((), ("--jwks", "jwks.json", "--jwks-uri", "https://bank.example/jwks.json")):
+        assert "give either --jwks or --jwks-uri" in xinyi(*add, *both_or_none).output

@@ -8,6 +8,7 @@ from xinyi.kernel.errors import Code, XinyiError
 from xinyi.kernel.text import Text
 from xinyi.partners.service import PartnerService, require_active
 from xinyi.storage.database import Database
+from xinyi.web.outbound import Outbound
 from xinyi.web.principal import Scope
 
 pytestmark = pytest.mark.anyio
@@ -17,7 +18,7 @@ JWKS = {"keys": [{**ECKey.generate_key("P-256").as_dict(private=False), "kid": "
 
 @pytest.fixture
 def partners() -> PartnerService:
-    return PartnerService(ManualClock(), sandbox=True)
+    return PartnerService(ManualClock(), Outbound(), sandbox=True)
 
 
 async def test_a_client_is_found_with_its_partner_keys_and_scenarios(database: Database, partners: PartnerService):
