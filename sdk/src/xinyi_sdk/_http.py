@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from copy import copy
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, TypeVar
 from weakref import WeakSet
 
@@ -51,6 +52,19 @@ def _failure(error: httpx.HTTPError, request: Request) -> ConnectionFailed:
     if isinstance(error, httpx.TimeoutException):
         return TimedOut(f"{where}: no answer in time ({type(error).__name__})")
     return ConnectionFailed(f"{where}: {type(error).__name__}: {error}")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """How clients without an ``http_client`` of their own reach the platform, and how they wait."""
+
+    transport: httpx.MockTransport | None = None
+    sleep: Callable[[float], None] = time.sleep
+    sleep_async: Callable[[float], Coroutine[Any, Any, None]] = asyncio.sleep
+
+
+surroundings = Surroundings()
+"""Those of clients that are made from now on; ``xinyi_sdk.testing`` puts its own here."""
 
 
 class _Connections:
@@ -98,10 +112,13 @@ class SyncDriver:
     """Runs flows in the calling thread."""
 
     def __init__(self, http_client: HttpClient | None, timeout: float) -> None:
-        self._connections = _Connections(http_client, lambda: httpx.Client(timeout=timeout), threading.Lock)
+        transport = surroundings.transport
+        self._connections = _Connections(
+            http_client, lambda: httpx.Client(timeout=timeout, transport=transport), threading.Lock
+        )
         self._timeout: float | None = None
         self._closes = self._connections.owned
-        self.sleep: Callable[[float], None] = time.sleep
+        self.sleep: Callable[[float], None] = surroundings.sleep
 
     @property
     def http(self) -> HttpClient:
@@ -168,10 +185,13 @@ class AsyncDriver:
     """Runs flows in the running event loop of asyncio."""
 
     def __init__(self, http_client: AsyncHttpClient | None, timeout: float) -> None:
-        self._connections = _Connections(http_client, lambda: httpx.AsyncClient(timeout=timeout), asyncio.Lock)
+        transport = surroundings.transport
+        self._connections = _Connections(
+            http_client, lambda: httpx.AsyncClient(timeout=timeout, transport=transport), asyncio.Lock
+        )
         self._timeout: float | None = None
         self._closes = self._connections.owned
-        self.sleep: Callable[[float], Coroutine[Any, Any, None]] = asyncio.sleep
+        self.sleep: Callable[[float], Coroutine[Any, Any, None]] = surroundings.sleep_async
 
     @property
     def http(self) -> AsyncHttpClient:
