@@ -35,8 +35,8 @@ openapi-check: setup-node ## Check that the OpenAPI document is current, valid a
 	$(BIN)/openapi-spec-validator $(OPENAPI)
 	$(REDOCLY) lint --config tools/node/redocly.yaml $(OPENAPI)
 
-pytest: setup-node ## Run the tests only
-	$(BIN)/python -m pytest
+pytest: setup-node ## Run the tests only, on every core
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 bench: setup ## Measure against an empty handler and the ordinary way to write it (five minutes; quiet machine)
 	$(BIN)/python -m benchmarks

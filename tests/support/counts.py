@@ -9,6 +9,8 @@ KINDS = ("unit", "property", "api", "flow", "fault", "browser")
 """Named first and always, so that a kind without tests shows as 0."""
 FOLDERS = {"flows": "flow", "faults": "fault"}
 """Folders that are called otherwise than the kind of their tests."""
+TOLD = "told"
+"""The property of a report that carries a line from the process that ran the test."""
 
 
 class Counts:
@@ -21,6 +23,7 @@ class Counts:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call" and report.outcome != "skipped":
             self.ran[kind_of(report.nodeid)] += 1
+            self.told += [str(line) for name, line in report.user_properties if name == TOLD]
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         others = sorted(self.ran.keys() - set(KINDS))
