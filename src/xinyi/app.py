@@ -25,6 +25,7 @@ from .openapi.document import Document, document
 from .openapi.pages import reference
 from .partners.http import PartnerController
 from .portal.http import MeController
+from .portal.http_records import MyRecordController
 from .portal.pages import PortalPages
 from .records.http import DisputeController, RecordBatchController, RecordController
 from .scenarios.http import ScenarioController, list_behaviours, list_outcomes
@@ -47,6 +48,7 @@ API: Final = (
     LedgerController,
     MeController,
     MetadataController,
+    MyRecordController,
     OAuthController,
     PartnerController,
     RecordBatchController,

@@ -27,6 +27,7 @@ from .kernel.text import Text
 from .ledger.service import LedgerService
 from .oauth.service import OAuthService
 from .partners.service import PartnerService
+from .portal.access import AccessLog
 from .portal.service import PortalService
 from .records.amendments import Amendments
 from .records.deadlines import Deadlines
@@ -48,8 +49,8 @@ from .storage.redis_cache import RedisCache
 from .subjects.service import SubjectService
 from .telemetry.metrics import Metrics
 from .telemetry.service import Telemetry
-from .web.outbound import Outbound
 from .web.mail import Mailer, MailServer
+from .web.outbound import Outbound
 from .web.rates import Rates
 from .web.session import Sessions
 
@@ -80,6 +81,7 @@ class Services(Struct, frozen=True, kw_only=True):
     consent_sweep: ConsentSweep
     sessions: Sessions
     oauth: OAuthService
+    access: AccessLog
     portal: PortalService
     checks: CheckService
     engine: Engine
@@ -193,14 +195,21 @@ class Services(Struct, frozen=True, kw_only=True):
         engine = Engine(checks, telemetry)
         _show(telemetry.metrics, engine, database, cache, ledger)
         batches = BatchService(database, clock, checks)
+        access = AccessLog(
+            database, partners=partners, subjects=subjects, scenarios=scenarios, catalogue=catalogue, ledger=ledger
+        )
         portal = PortalService(
             database,
             clock,
             consents=consents,
             partners=partners,
+            subjects=subjects,
             scenarios=scenarios,
             records=records,
+            disputes=disputes,
             catalogue=catalogue,
+            ledger=ledger,
+            access=access,
         )
         return cls(
             settings=settings,
@@ -226,6 +235,7 @@ class Services(Struct, frozen=True, kw_only=True):
             consent_sweep=consent_sweep,
             sessions=sessions,
             oauth=oauth,
+            access=access,
             portal=portal,
             checks=checks,
             engine=engine,
@@ -307,7 +317,7 @@ def _show(metrics: Metrics, engine: Engine, database: Database, cache: Cache, le
     """Lets whoever watches see what waits and what is in use."""
     metrics.gauge("xinyi_engine_waiting", "Checks that wait for the next batch.", lambda: engine.waiting)
     metrics.gauge("xinyi_database_connections_busy", "Connections in use by this worker.", lambda: database.busy)
-    metrics.gauge("xinyi_ledger_size", "Entries of the ledger when this worker last met its head.", lambda: ledger.size)
+    metrics.gauge("xinyi_ledger_size", "Entries of the ledger when this worker last met its head.", lambda: ledger.known_size)
     if isinstance(cache, MemoryCache):
         metrics.gauge("xinyi_cache_values", "Values in the worker's own memory store.", lambda: len(cache))
 

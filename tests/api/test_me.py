@@ -15,6 +15,7 @@ from xinyi.consents.model import Consent
 from xinyi.kernel.text import Text
 from xinyi.partners.model import Client
 from xinyi.portal.http import MeController
+from xinyi.portal.http_records import MyRecordController
 from xinyi.portal.pages import PortalPages
 from xinyi.sandbox import identities
 
@@ -56,7 +57,7 @@ async def consent(world: World, client: Client, subject: Subject) -> Consent:
 @pytest.fixture
 async def nobody(world: World) -> AsyncGenerator[httpx.AsyncClient]:
     """A browser where nobody is signed in."""
-    async with calling(world, [MeController, PortalPages]) as http:
+    async with calling(world, [MeController, MyRecordController, PortalPages]) as http:
         yield http
 
 
@@ -134,7 +135,7 @@ async def test_a_subject_sees_their_records_and_contests_and_suppresses_them(
 ) -> None:
     paid = await world.record(subject, "SOCINS_PAID", months=12, as_of="2026-10-31")
     honour = await world.record(subject, "HONOUR", title="示例", level="municipal", date="2025-01-01")
-    assert (await me.post("/v1/me/disputes", json={"record_id": paid})).status_code == 204
+    assert (await me.post("/v1/me/disputes", json={"record_id": paid})).status_code == 201
     assert (await me.post("/v1/me/suppressions", json={"record_id": honour})).status_code == 204
     records = {record["id"]: record for record in await data(me, "/v1/me/records")}
     assert records[paid]["record_type"]["id"] == "SOCINS_PAID"

@@ -1,41 +1,31 @@
-"""``/v1/me``: a signed-in subject's own consents and records.
+"""``/v1/me``: a signed-in subject's own consents, who looked, and all of it to take along.
 
-The caller is the portal's session cookie; what changes something also needs the session's ``x-csrf-token``, which
-``GET /v1/me/session`` gives. Another subject's id is answered as one that doesn't exist.
+Another subject's id is answered as one that doesn't exist.
 """
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-from litestar import Controller, Request, delete, get, post
-from litestar.di import NamedDependency, Provide
-from litestar.params import HeaderParameter, JSONBody, PathParameter
-from msgspec import Meta, Struct
+from litestar import Controller, Response, get, post, put
+from litestar.di import NamedDependency
+from litestar.params import JSONBody, PathParameter, QueryParameter
+from msgspec import UNSET, Meta, Struct
 
 from ..consents.model import Party
 from ..consents.service import ConsentService
 from ..kernel.errors import Code
 from ..kernel.text import Text
-from ..records.disputes import DisputeService
-from ..records.model import Withholding
-from ..records.service import RecordService
-from ..scenarios.registry import Registry
-from ..storage.database import Database
 from ..subjects.model import SubjectKind
 from ..web.envelope import Envelope
 from ..web.problem import problems
-from ..web.session import Sessions, SubjectSession, session_of, session_required
-from .model import MyConsent, MyRecord
+from ..web.session import Sessions, SubjectSession
+from .access import AccessLog
+from .guards import CSRF_PURPOSE, DEPENDENCIES, GUARDS, OF_BODY, OF_CHANGE, OF_READ, SECURITY
+from .model import Access, AccessFile, Export, Inbox, MyConsent, Preferences
 from .service import PortalService
 
-CSRF_PURPOSE: Final = "me"
-
-CsrfToken = Annotated[
-    str | None,
-    HeaderParameter(name="x-csrf-token", required=False, description="The token that `GET /v1/me/session` gives."),
-]
 ConsentId = Annotated[str, PathParameter(description="The consent's id.")]
-RecordId = Annotated[str, PathParameter(description="The record's id.")]
-_NAME = Meta(min_length=1, max_length=64)
+CheckId = Annotated[str, PathParameter(max_length=64, description="The check's id.")]
+CHECK_CURSOR: Final = "^chk_[0-9a-z]{26}$"
 
 
 class Me(Struct, frozen=True):
@@ -46,63 +36,23 @@ class Me(Struct, frozen=True):
     csrf: Annotated[str, Meta(description="What `x-csrf-token` must carry in this session.")]
 
 
-class WithholdingBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """A record type that the subject keeps from a scenario."""
-
-    scenario: Annotated[str, _NAME, Meta(description="The scenario's id.", examples=["bike-deposit"])]
-    record_type: Annotated[str, _NAME, Meta(description="The record type's code.", examples=["SOCINS_PAID"])]
-
-
-class RecordRef(Struct, frozen=True, forbid_unknown_fields=True):
-    """One of the subject's records."""
-
-    record_id: Annotated[
-        str,
-        Meta(
-            max_length=64,
-            pattern=r"^[a-z0-9_]+$",
-            description="The record's id.",
-            examples=["rec_01kb0x4m9v5w8q2r7s3t6y1zab"],
-        ),
-    ]
-
-
-async def signed_in(request: Request[Any, Any, Any]) -> SubjectSession:
-    """The dependency ``session``, behind the guard."""
-    return session_of(request)
-
-
-async def acting(
-    request: Request[Any, Any, Any], sessions: NamedDependency[Sessions], csrf_token: CsrfToken = None
-) -> SubjectSession:
-    """The dependency ``actor``, for what changes something. Raises ``XinyiError(CSRF)``."""
-    session = session_of(request)
-    sessions.check_csrf(session, CSRF_PURPOSE, csrf_token)
-    return session
-
-
-_READ = (Code.SESSION_REQUIRED,)
-_CHANGE = (Code.SESSION_REQUIRED, Code.CSRF, Code.NOT_FOUND)
-_BODY = (Code.MALFORMED, Code.BODY_TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE, Code.INVALID)
-
-
 class MeController(Controller):
     """The subject's own view and control."""
 
     path = "/v1/me"
     tags = ("Subject",)
-    guards = (session_required,)
-    dependencies = {"session": Provide(signed_in), "actor": Provide(acting)}  # noqa: RUF012 (Litestar's own form)
-    security = [{"session": []}]  # noqa: RUF012
+    guards = GUARDS
+    dependencies = DEPENDENCIES
+    security = SECURITY
 
-    @get("/session", operation_id="getMySession", summary="Who is signed in", responses=problems(*_READ))
+    @get("/session", operation_id="getMySession", summary="Who is signed in", responses=problems(*OF_READ))
     async def me(self, session: NamedDependency[SubjectSession], sessions: NamedDependency[Sessions]) -> Envelope[Me]:
         """Who is signed in at this browser, and the token that its changing requests must carry."""
         return Envelope(
             Me(session.display_name, SubjectKind(session.kind), sessions.csrf(session, CSRF_PURPOSE)),
         )
 
-    @get("/consents", operation_id="listMyConsents", summary="My consents", responses=problems(*_READ))
+    @get("/consents", operation_id="listMyConsents", summary="My consents", responses=problems(*OF_READ))
     async def consents_of_mine(
         self, session: NamedDependency[SubjectSession], portal: NamedDependency[PortalService]
     ) -> Envelope[list[MyConsent]]:
@@ -114,7 +64,7 @@ class MeController(Controller):
         status_code=200,
         operation_id="revokeMyConsent",
         summary="Withdraw a consent",
-        responses=problems(*_CHANGE, Code.WRONG_STATE),
+        responses=problems(*OF_CHANGE, Code.WRONG_STATE),
     )
     async def revoke(
         self,
@@ -125,14 +75,14 @@ class MeController(Controller):
     ) -> Envelope[MyConsent]:
         """Ends the consent at once, tokens included. Doing it again changes nothing and answers the same."""
         consent = await consents.withdraw(consent_id, Party.SUBJECT, actor.subject_id)
-        return Envelope(await portal.consent(consent))
+        return Envelope(await portal.consent(consent, actor.subject_id))
 
     @post(
         "/consents/{consent_id:str}/pause",
         status_code=200,
         operation_id="pauseMyConsent",
         summary="Pause a consent",
-        responses=problems(*_CHANGE, Code.WRONG_STATE),
+        responses=problems(*OF_CHANGE, Code.WRONG_STATE),
     )
     async def pause(
         self,
@@ -142,14 +92,15 @@ class MeController(Controller):
         portal: NamedDependency[PortalService],
     ) -> Envelope[MyConsent]:
         """Checks under the consent are refused until the subject resumes it."""
-        return Envelope(await portal.consent(await consents.pause(consent_id, actor.subject_id)))
+        consent = await consents.pause(consent_id, actor.subject_id)
+        return Envelope(await portal.consent(consent, actor.subject_id))
 
     @post(
         "/consents/{consent_id:str}/resume",
         status_code=200,
         operation_id="resumeMyConsent",
         summary="Resume a consent",
-        responses=problems(*_CHANGE, Code.WRONG_STATE),
+        responses=problems(*OF_CHANGE, Code.WRONG_STATE),
     )
     async def resume(
         self,
@@ -159,121 +110,97 @@ class MeController(Controller):
         portal: NamedDependency[PortalService],
     ) -> Envelope[MyConsent]:
         """Undoes a pause; the consent ends when it would have ended."""
-        return Envelope(await portal.consent(await consents.resume(consent_id, actor.subject_id)))
+        consent = await consents.resume(consent_id, actor.subject_id)
+        return Envelope(await portal.consent(consent, actor.subject_id))
 
-    @get("/records", operation_id="listMyRecords", summary="My records", responses=problems(*_READ))
-    async def records_of_mine(
+    @get("/inbox", operation_id="getMyInbox", summary="What waits for me", responses=problems(*OF_READ))
+    async def inbox(
         self, session: NamedDependency[SubjectSession], portal: NamedDependency[PortalService]
-    ) -> Envelope[list[MyRecord]]:
-        """Everything that is recorded about the subject, with its source, newest observation first."""
-        return Envelope(await portal.records(session.subject_id))
-
-    @get("/withholdings", operation_id="listMyWithholdings", summary="What I withhold", responses=problems(*_READ))
-    async def withholdings(
-        self,
-        session: NamedDependency[SubjectSession],
-        database: NamedDependency[Database],
-        records: NamedDependency[RecordService],
-    ) -> Envelope[list[WithholdingBody]]:
-        """The record types that the subject keeps from scenarios."""
-        async with database.read() as tx:
-            found = await records.withholdings_of(tx, session.subject_id)
-        return Envelope([_body(withholding) for withholding in found])
+    ) -> Envelope[Inbox]:
+        """What the subject is asked, and how many checks there were since they last looked, if they want to know."""
+        return Envelope(await portal.inbox(session.subject_id))
 
     @post(
-        "/withholdings",
-        status_code=200,
-        operation_id="withholdMyRecords",
-        summary="Withhold a record type from a scenario",
-        responses=problems(*_CHANGE, *_BODY),
-    )
-    async def withhold(
-        self,
-        data: JSONBody[WithholdingBody],
-        actor: NamedDependency[SubjectSession],
-        database: NamedDependency[Database],
-        records: NamedDependency[RecordService],
-        scenarios: NamedDependency[Registry],
-    ) -> Envelope[WithholdingBody]:
-        """From now on records of this type look absent to this scenario, whether or not there are any."""
-        scenario = scenarios.get(data.scenario)
-        async with database.transaction() as tx:
-            await records.withhold(tx, actor.subject_id, scenario.id, data.record_type)
-        return Envelope(data)
-
-    @delete(
-        "/withholdings/{scenario:str}/{record_type:str}",
+        "/inbox/read",
         status_code=204,
-        operation_id="unwithholdMyRecords",
-        summary="Take a withholding back",
+        operation_id="markMyInboxRead",
+        summary="I have read of the checks",
         responses=problems(Code.SESSION_REQUIRED, Code.CSRF),
     )
-    async def unwithhold(
-        self,
-        scenario: Annotated[str, PathParameter(description="The scenario's id.")],
-        record_type: Annotated[str, PathParameter(description="The record type's code.")],
-        actor: NamedDependency[SubjectSession],
-        database: NamedDependency[Database],
-        records: NamedDependency[RecordService],
-    ) -> None:
-        """Records of this type count for this scenario again. Without a withholding nothing changes."""
-        async with database.transaction() as tx:
-            await records.unwithhold(tx, actor.subject_id, scenario, record_type)
+    async def read_inbox(self, actor: NamedDependency[SubjectSession], portal: NamedDependency[PortalService]) -> None:
+        """`new_uses` counts from here on."""
+        await portal.mark_seen(actor.subject_id)
 
-    @post(
-        "/suppressions",
-        status_code=204,
-        operation_id="suppressMyRecord",
-        summary="Keep an honour off the record",
-        responses=problems(*_CHANGE, Code.WRONG_STATE, *_BODY),
+    @get(
+        "/access-log",
+        operation_id="listMyAccessLog",
+        summary="Who looked",
+        responses=problems(*OF_READ, Code.INVALID, Code.UNAVAILABLE),
     )
-    async def suppress(
+    async def access_log(
         self,
-        data: JSONBody[RecordRef],
-        actor: NamedDependency[SubjectSession],
-        database: NamedDependency[Database],
-        records: NamedDependency[RecordService],
-    ) -> None:
-        """The record counts for no scenario, as if there were none, until the subject takes it back."""
-        async with database.transaction() as tx:
-            await records.suppress(tx, actor.subject_id, data.record_id)
+        session: NamedDependency[SubjectSession],
+        access: NamedDependency[AccessLog],
+        limit: Annotated[int, QueryParameter(ge=1, le=100, description="The most entries to give.")] = 20,
+        cursor: Annotated[
+            str | None,
+            QueryParameter(pattern=CHECK_CURSOR, required=False, description="`meta.next_cursor` of the page before."),
+        ] = None,
+    ) -> Envelope[list[Access]]:
+        """Each check about the subject, newest first: when, who, what for, by whose consent, and what was told.
 
-    @delete(
-        "/suppressions/{record_id:str}",
-        status_code=204,
-        operation_id="unsuppressMyRecord",
-        summary="Let a record count again",
-        responses=problems(*_CHANGE),
+        Each is verified against the newest signed checkpoint of the ledger for this answer. That shows that it can't be
+        changed or removed later; it doesn't show that nothing else exists.
+        """
+        entries, next_cursor = await access.page(session.subject_id, limit=limit, before=cursor)
+        links = {} if next_cursor is None else {"next": f"/v1/me/access-log?limit={limit}&cursor={next_cursor}"}
+        return Envelope(entries, links=links or UNSET, meta={"limit": limit, "next_cursor": next_cursor})
+
+    @get(
+        "/access-log/{check_id:str}",
+        operation_id="getMyAccessLogEntry",
+        summary="One look, with what proves it elsewhere",
+        responses=problems(*OF_READ, Code.NOT_FOUND, Code.UNAVAILABLE),
     )
-    async def unsuppress(
-        self,
-        record_id: RecordId,
-        actor: NamedDependency[SubjectSession],
-        database: NamedDependency[Database],
-        records: NamedDependency[RecordService],
-    ) -> None:
-        """Undoes a suppression."""
-        async with database.transaction() as tx:
-            await records.unsuppress(tx, actor.subject_id, record_id)
+    async def access_file(
+        self, check_id: CheckId, session: NamedDependency[SubjectSession], access: NamedDependency[AccessLog]
+    ) -> Envelope[AccessFile]:
+        """The entry with its answer and a receipt under the newest checkpoint: they verify without the platform."""
+        return Envelope(await access.file(session.subject_id, check_id))
 
-    @post(
-        "/disputes",
-        status_code=204,
-        operation_id="disputeMyRecord",
-        summary="Contest a record",
-        responses=problems(*_CHANGE, *_BODY),
+    @get(
+        "/export",
+        operation_id="exportMyData",
+        summary="Everything about me",
+        responses=problems(*OF_READ, Code.UNAVAILABLE),
     )
-    async def dispute(
+    async def export(
+        self, session: NamedDependency[SubjectSession], portal: NamedDependency[PortalService]
+    ) -> Response[Envelope[Export]]:
+        """A complete copy (PIPL 45): consents, records, disputes, and the access log with its receipts and keys."""
+        return Response(Envelope(await portal.export(session.subject_id)), headers={"cache-control": "no-store"})
+
+    @get(
+        "/preferences", operation_id="getMyPreferences", summary="What I want to be told", responses=problems(*OF_READ)
+    )
+    async def preferences(
+        self, session: NamedDependency[SubjectSession], portal: NamedDependency[PortalService]
+    ) -> Envelope[Preferences]:
+        """What the subject wants of the portal."""
+        return Envelope(await portal.preferences(session.subject_id))
+
+    @put(
+        "/preferences",
+        operation_id="setMyPreferences",
+        summary="Say what I want to be told",
+        responses=problems(Code.SESSION_REQUIRED, Code.CSRF, *OF_BODY),
+    )
+    async def prefer(
         self,
-        data: JSONBody[RecordRef],
+        data: JSONBody[Preferences],
         actor: NamedDependency[SubjectSession],
-        database: NamedDependency[Database],
-        disputes: NamedDependency[DisputeService],
-    ) -> None:
-        """The record stops to count at once; nothing outside shows that it was contested."""
-        async with database.transaction() as tx:
-            await disputes.open(tx, actor.subject_id, data.record_id)
-
-
-def _body(withholding: Withholding) -> WithholdingBody:
-    return WithholdingBody(withholding.scenario_id, withholding.record_type)
+        portal: NamedDependency[PortalService],
+    ) -> Envelope[Preferences]:
+        """Notices are given of checks from now on."""
+        await portal.prefer(actor.subject_id, data)
+        return Envelope(await portal.preferences(actor.subject_id))

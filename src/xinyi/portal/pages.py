@@ -14,7 +14,7 @@ from ..web.forms import read_form
 from ..web.page_errors import PAGE_ERRORS
 from ..web.pages import SIGN_IN, page
 from ..web.session import Sessions
-from .http import CSRF_PURPOSE
+from .guards import CSRF_PURPOSE
 from .model import REASONS, STATES
 from .service import PortalService
 

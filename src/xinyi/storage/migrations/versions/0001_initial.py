@@ -354,6 +354,17 @@ def upgrade() -> None:
     op.create_index("ix_disputes_record_id", "disputes", ["record_id"], unique=False)
 
     op.create_table(
+        "subject_preferences",
+        sa.Column("subject_id", sa.String(length=32), nullable=False),
+        sa.Column("notice_after_use", sa.Boolean(), nullable=False),
+        sa.Column("seen", sa.String(length=32), nullable=False),
+        sa.Column("mailed", sa.String(length=32), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["subject_id"], ["subjects.id"], name=op.f("fk_subject_preferences_subject_id_subjects")
+        ),
+        sa.PrimaryKeyConstraint("subject_id", name=op.f("pk_subject_preferences")),
+    )
+    op.create_table(
         "withholdings",
         sa.Column("subject_id", sa.String(length=32), nullable=False),
         sa.Column("scenario_id", sa.String(length=64), nullable=False),
