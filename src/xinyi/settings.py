@@ -25,6 +25,15 @@ class Environment(StrEnum):
     PRODUCTION = "production"
 
 
+class MailSecurity(StrEnum):
+    """How the connection to the mail server is kept private."""
+
+    STARTTLS = "starttls"
+    TLS = "tls"
+    NONE = "none"
+    """For a server on the same host alone."""
+
+
 class SettingsError(Exception):
     """A setting is unknown or wrong. ``str()`` names it."""
 
@@ -74,6 +83,23 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     outbound_loopback: str = ""
     """Origins on the loopback, such as ``http://127.0.0.1:9000``, with spaces between them, that partners' addresses
     (``jwks_uri``, webhooks) may name. For the sandbox alone: elsewhere they name public addresses by https."""
+    ask_cool_down_hours: Annotated[int, Meta(ge=1, le=8760)] = 24
+    """So long a partner may not ask a subject again for what they refused it. A day: what was refused at a counter may
+    be wanted at tomorrow's; and who changes their mind sooner comes by redirect, which is never held back."""
+    reminder_cool_down_hours: Annotated[int, Meta(ge=1, le=8760)] = 168
+    """So long a partner may not remind a subject again of the same: a week, as long as an extension may wait."""
+    sweep_seconds: Annotated[int, Meta(ge=0, le=3600)] = 30
+    """How often a worker writes down which consents time has ended, and sends what mail waits; 0: it doesn't."""
+    mail_host: str | None = None
+    """The SMTP server that reminders are handed in at; without one no mail is sent."""
+    mail_port: Annotated[int, Meta(ge=1, le=65535)] = 587
+    mail_security: MailSecurity = MailSecurity.STARTTLS
+    """``starttls``, ``tls``, or ``none`` for a server on the same host."""
+    mail_from: str = ""
+    """The address that mail comes from."""
+    mail_user: str | None = None
+    mail_password_file: Path | None = None
+    """Holds the password of ``mail_user``, and nothing else."""
     log_level: str = "INFO"
     metrics_port: Annotated[int, Meta(ge=1, le=65535)] | None = None
     """Where Prometheus reads ``/metrics`` of the first worker; the others take the ports that follow. None by default:

@@ -93,10 +93,11 @@ async def test_giving_up_twice_answers_the_same(world: World, client: Client, co
     assert second.content == first.content
 
 
-async def test_what_ended_otherwise_cannot_be_given_up(world: World, client: Client, consent: Consent) -> None:
-    world.clock.advance(timedelta(days=365))
+async def test_what_was_never_given_and_is_over_cannot_be_given_up(world: World, client: Client) -> None:
+    asked = await world.asked(client, SCENARIO)
+    world.clock.advance(timedelta(hours=1))
     async with partner(world, client, Scope.CONSENTS) as http:
-        response = await http.delete(f"/v1/consents/{consent.id}")
+        response = await http.delete(f"/v1/consents/{asked.id}")
     assert (response.status_code, response.json()["code"]) == (409, "wrong_state")
 
 

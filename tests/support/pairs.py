@@ -32,6 +32,10 @@ KEPT = 6
 """The newest databases stay with their folders, even while nobody is connected: a test may come back to one."""
 
 
+BY_HAND: dict[str, Any] = {"sweep_seconds": 0}
+"""What runs by itself in a server, and in a test when the test says so."""
+
+
 class Pair(Protocol):
     """One way to store things. Each folder is one installation: the same folder is the same database again."""
 
@@ -76,7 +80,7 @@ class Embedded:
 
     def settings(self, folder: Path, **more: Any) -> Settings:
         self.database_url(folder)
-        return Settings(data_dir=folder, **more)
+        return Settings(data_dir=folder, **{**BY_HAND, **more})
 
     def environ(self, folder: Path) -> dict[str, str]:
         return {"XINYI_DATA_DIR": str(folder)}
@@ -114,7 +118,7 @@ class Servers:
 
     def settings(self, folder: Path, **more: Any) -> Settings:
         database_url = self.database_url(folder)
-        given = {"cache_url": self.redis_url, "cache_prefix": self._prefix(folder), "database_pool": 5, **more}
+        given = {"cache_url": self.redis_url, "cache_prefix": self._prefix(folder), "database_pool": 5, **BY_HAND, **more}
         return Settings(data_dir=folder, database_url=database_url, **given)
 
     def environ(self, folder: Path) -> dict[str, str]:

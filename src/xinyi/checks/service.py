@@ -22,8 +22,7 @@ from ..ledger.service import LedgerService
 from ..partners.model import Client
 from ..partners.service import PartnerService
 from ..records.service import RecordService
-from ..scenarios.criteria import evaluate
-from ..scenarios.disclosure import Disclosure, minimise
+from ..scenarios.disclosure import Disclosure, disclose
 from ..scenarios.model import Scenario
 from ..scenarios.registry import Registry
 from ..storage import idempotency
@@ -230,10 +229,8 @@ class CheckService:
             assert client is not None, "else it isn't entitled"
             assert scenario is not None, "else the consent is outdated"
             assert consent.subject_id is not None, "else it was never given"
-            evaluation = evaluate(scenario, records[consent.subject_id, scenario.id], at)
-            granted = client.scenarios[scenario.id]
-            units = scenario.units if granted is None else granted
-            disclosure = minimise(scenario, evaluation, consent.units, units)
+            known = records[consent.subject_id, scenario.id]
+            disclosure = disclose(scenario, known, at, consent.units, client.scenarios[scenario.id])
             drafts.append(self._answer(index, ask, consent, scenario, disclosure, at))
             consents[consent.id] = spend(consent, at)
         return drafts

@@ -1,7 +1,7 @@
 """A consent, and its state computed from its times. Pure.
 
 ``awaiting_authorisation → authorised ⇄ paused → withdrawn | expired | consumed`` and
-``awaiting_authorisation → rejected | withdrawn | expired``. Nothing sweeps: what is expired is seen to be.
+``awaiting_authorisation → rejected | withdrawn | expired``. What is expired is seen to be: nothing has to sweep before.
 """
 
 from collections.abc import Mapping
@@ -18,6 +18,10 @@ from ..scenarios.model import ConsentForm, Uses
 
 ANSWER_WITHIN: Final = timedelta(minutes=60)
 """An unanswered request expires after this."""
+ANSWER_EXTENSION_WITHIN: Final = timedelta(days=7)
+"""An unanswered extension lapses after this, or with its consent: nobody stands at a counter and waits for it."""
+WARN_AHEAD: Final = timedelta(days=7)
+"""The partner is told this long before a consent expires; of one that is short, when half of its time is left."""
 
 
 class ConsentState(StrEnum):
@@ -32,6 +36,15 @@ class ConsentState(StrEnum):
 
 OPEN: Final = frozenset({ConsentState.AWAITING_AUTHORISATION, ConsentState.AUTHORISED, ConsentState.PAUSED})
 """The states that something may still follow; from every other one there is no way back."""
+
+
+class Channel(StrEnum):
+    """How a consent was asked for."""
+
+    REDIRECT = "redirect"
+    """The subject came from the partner's site."""
+    LINK = "link"
+    """The partner sent the subject a link or showed a QR code."""
 
 
 class Party(StrEnum):
@@ -64,7 +77,12 @@ class Event(StrEnum):
     REJECTED = "rejected"
     PAUSED = "paused"
     RESUMED = "resumed"
+    EXTENSION_REQUESTED = "extension_requested"
+    EXTENDED = "extended"
+    EXTENSION_REJECTED = "extension_rejected"
+    REMINDED = "reminded"
     WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
 
 
 class Consent(Struct, frozen=True, kw_only=True):
@@ -72,7 +90,9 @@ class Consent(Struct, frozen=True, kw_only=True):
 
     ``units`` are the criteria and fields that the answer may tell; ``named_subject`` is the keyed hash of the
     identifier that the partner named: then no other subject can answer. ``representative_id`` acted for a company.
-    ``ended_as`` is set by what someone does; what time does is computed.
+    ``text_digest`` is of the full text of a written consent. ``ended_as`` is set by what someone does; what time does
+    is computed, and written down by the sweep. ``extension_due_at`` is when the extension lapses that the subject is
+    asked for; ``warned_at`` when the partner was told that the end is near.
     """
 
     id: str
@@ -84,16 +104,21 @@ class Consent(Struct, frozen=True, kw_only=True):
     units: tuple[str, ...]
     form: ConsentForm
     uses: Uses
+    channel: Channel = Channel.REDIRECT
     named_subject: str | None = None
     subject_id: str | None = None
     representative_id: str | None = None
     language: Language | None = None
     notice_digest: str | None = None
+    text_digest: str | None = None
     created_at: datetime
     request_expires_at: datetime
     authorised_at: datetime | None = None
     expires_at: datetime | None = None
     paused_at: datetime | None = None
+    reminded_at: datetime | None = None
+    extension_due_at: datetime | None = None
+    warned_at: datetime | None = None
     ended_at: datetime | None = None
     ended_as: ConsentState | None = None
     end_reason: EndReason | None = None
@@ -108,6 +133,39 @@ class Consent(Struct, frozen=True, kw_only=True):
     @property
     def once(self) -> bool:
         return self.uses is Uses.ONCE
+
+
+class Decision(StrEnum):
+    """What became of an extension that was asked for."""
+
+    GRANTED = "granted"
+    REFUSED = "refused"
+    LAPSED = "lapsed"
+
+
+class ExtensionState(StrEnum):
+    """How an extension stands."""
+
+    AWAITING_AUTHORISATION = "awaiting_authorisation"
+    GRANTED = "granted"
+    REFUSED = "refused"
+    LAPSED = "lapsed"
+
+
+class Extension(Struct, frozen=True, kw_only=True):
+    """More time for a consent, ``days`` from the moment that the subject agrees."""
+
+    id: str
+    consent_id: str
+    days: int
+    created_at: datetime
+    request_expires_at: datetime
+    decided_at: datetime | None = None
+    decision: Decision | None = None
+    expired_before: datetime
+    """When the consent would have ended without it."""
+    expires_at: datetime | None = None
+    """When it ends with it."""
 
 
 class End(Struct, frozen=True):
@@ -164,6 +222,34 @@ def refusal(consent: Consent, scenario_id: str, at: datetime) -> Code | None:
     if scenario_id != consent.scenario_id:
         return Code.SCENARIO_MISMATCH
     return _REFUSALS.get(state(consent, at))
+
+
+def warn_at(consent: Consent) -> datetime | None:
+    """When the partner is told that a consent that was given is about to end."""
+    if consent.authorised_at is None or consent.expires_at is None:
+        return None
+    return consent.expires_at - min(WARN_AHEAD, (consent.expires_at - consent.authorised_at) / 2)
+
+
+def due_at(consent: Consent) -> datetime | None:
+    """When time next does something to the consent; ``None`` once it has ended."""
+    if consent.ended_as is not None:
+        return None
+    if not consent.given:
+        return consent.request_expires_at
+    moments = [consent.expires_at, consent.extension_due_at]
+    if consent.warned_at is None:
+        moments.append(warn_at(consent))
+    return min(moment for moment in moments if moment is not None)
+
+
+def extension_state(extension: Extension, consent: Consent, at: datetime) -> ExtensionState:
+    """How the extension of ``consent`` stands at the moment ``at``: it lapses with its consent."""
+    if extension.decision is not None:
+        return ExtensionState(extension.decision.value)
+    if at >= extension.request_expires_at or end(consent, at) is not None:
+        return ExtensionState.LAPSED
+    return ExtensionState.AWAITING_AUTHORISATION
 
 
 def spend(consent: Consent, at: datetime) -> Consent:

@@ -89,6 +89,8 @@ class Notice(Struct, frozen=True, kw_only=True, dict=True):
     withdrawal: str
     rights: tuple[str, ...]
     contact: str
+    text: str | None = None
+    """The full text of a written consent (``consents.written``)."""
 
     @cached_property
     def digest(self) -> str:

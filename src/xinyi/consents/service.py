@@ -1,36 +1,75 @@
 """The life of a consent. Every change locks the row, looks at the state again, and leaves one leaf in the ledger."""
 
-import secrets
 from datetime import datetime, timedelta
-from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..catalogue.service import Catalogue
-from ..kernel.canonical import b64url, canonical_json
 from ..kernel.clock import Clock, whole_seconds
 from ..kernel.errors import Code, XinyiError
 from ..kernel.ids import is_id, new_id
 from ..kernel.text import Language
-from ..ledger.model import NewEntry
-from ..ledger.service import LedgerService
 from ..partners.model import Client
 from ..partners.service import PartnerService, require_active
-from ..scenarios.model import Scenario
+from ..scenarios.model import ConsentForm, Scenario
 from ..scenarios.registry import Registry
 from ..storage.database import Database
 from ..storage.sql import take_turns
 from ..subjects.service import SubjectService
 from . import repo
-from .model import ANSWER_WITHIN, OPEN, Consent, ConsentState, EndReason, Event, Party, state
+from .copies import STATEMENT, Copy, CopySigner, ScenarioVersion, read, text_digest
+from .journal import Change, Journal
+from .model import (
+    ANSWER_WITHIN,
+    OPEN,
+    Channel,
+    Consent,
+    ConsentState,
+    EndReason,
+    Event,
+    Extension,
+    ExtensionState,
+    Party,
+    extension_state,
+    state,
+)
 from .notice import Notice, Operator, notice
+from .written import full_text
 
 _WITHDRAWALS = {
     Party.SUBJECT: EndReason.WITHDRAWN_BY_SUBJECT,
     Party.PARTNER: EndReason.GIVEN_UP_BY_PARTNER,
     Party.OPERATOR: EndReason.ENDED_BY_OPERATOR,
 }
+
+
+class Awaiting(Struct, frozen=True, kw_only=True):
+    """Something that a subject is asked: a consent, or, when ``extension`` is there, more time for one they gave.
+
+    ``path`` leads to its page. It lapses at ``until``; ``reminded_at`` is when the partner last asked to be answered.
+    """
+
+    consent: Consent
+    extension: Extension | None
+    until: datetime
+
+    @property
+    def path(self) -> str:
+        return page_path(self.consent.id)
+
+    @property
+    def reminded_at(self) -> datetime | None:
+        """When the partner last reminded the subject of this very ask."""
+        asked_at = self.consent.created_at if self.extension is None else self.extension.created_at
+        reminded = self.consent.reminded_at
+        return reminded if reminded is not None and reminded >= asked_at else None
+
+
+def page_path(consent_id: str) -> str:
+    """The page at which a subject answers, and later looks after, this consent."""
+    return f"/consents/{consent_id}"
 
 
 class ConsentService:
@@ -45,8 +84,9 @@ class ConsentService:
         catalogue: Catalogue,
         subjects: SubjectService,
         partners: PartnerService,
-        ledger: LedgerService,
+        journal: Journal,
         operator: Operator,
+        signer: CopySigner,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -54,8 +94,9 @@ class ConsentService:
         self._catalogue = catalogue
         self._subjects = subjects
         self._partners = partners
-        self._ledger = ledger
+        self._journal = journal
         self._operator = operator
+        self._signer = signer
 
     def state(self, consent: Consent) -> ConsentState:
         """The consent's state at this moment."""
@@ -64,18 +105,24 @@ class ConsentService:
     async def request(
         self, tx: AsyncConnection, client: Client, scenario: Scenario, named_subject: str | None = None
     ) -> Consent:
-        """Asks for a consent to one scenario, within the caller's transaction; call it last, it locks the ledger.
+        """Asks for a consent by redirect, within the caller's transaction; call it last, it locks the ledger.
 
         ``named_subject`` is the key of the identifier that the partner named (``SubjectService.key_of``): it isn't
         looked up, so that known and unknown subjects are asked for alike.
         Raises ``XinyiError``: PARTNER_SUSPENDED, or NOT_ENTITLED when the client wasn't given the scenario.
         """
+        consent = self.draft(client, scenario, Channel.REDIRECT, named_subject)
+        await self._journal.begin(tx, consent, consent.created_at)
+        return consent
+
+    def draft(self, client: Client, scenario: Scenario, channel: Channel, named_subject: str | None) -> Consent:
+        """A consent that may be asked for, and isn't stored yet. Raises as :meth:`request`."""
         require_active(client)
         if client.partner_id is None or scenario.id not in client.scenarios:
             raise XinyiError(Code.NOT_ENTITLED)
         allowed = client.scenarios[scenario.id]
         now = whole_seconds(self._clock.now())
-        consent = Consent(
+        return Consent(
             id=new_id("cns", self._clock.now()),
             partner_id=client.partner_id,
             client_id=client.id,
@@ -85,13 +132,11 @@ class ConsentService:
             units=tuple(sorted(scenario.units if allowed is None else scenario.units & allowed)),
             form=scenario.consent.form,
             uses=scenario.consent.uses,
+            channel=channel,
             named_subject=named_subject,
             created_at=now,
             request_expires_at=now + ANSWER_WITHIN,
         )
-        await repo.add(tx, consent)
-        await self._log(tx, now, (Event.REQUESTED, consent))
-        return consent
 
     async def show(self, consent_id: str, *, subject_id: str, kind: str, language: Language) -> tuple[Consent, Notice]:
         """What the subject is asked, before they answer.
@@ -105,9 +150,17 @@ class ConsentService:
             _require(self.state(consent), ConsentState.AWAITING_AUTHORISATION)
             return consent, await self.notice(tx, consent, language)
 
+    async def askable(self, tx: AsyncConnection, consent_id: str, subject_id: str, kind: str) -> Consent:
+        """A consent that this subject gave or can answer. Raises ``XinyiError``: NOT_FOUND, NOT_ENTITLED."""
+        consent = await self.find(tx, consent_id)
+        if consent.subject_id is None:
+            await self._check_answerer(tx, consent, subject_id, kind)
+            return consent
+        return _owned(consent, Party.SUBJECT, subject_id)
+
     async def notice(self, tx: AsyncConnection, consent: Consent, language: Language) -> Notice:
         """What the subject is, or was, told about this consent."""
-        return notice(
+        told = notice(
             self._scenario(consent),
             await self._partners.partner(tx, consent.partner_id),
             consent,
@@ -115,6 +168,7 @@ class ConsentService:
             self._operator,
             language,
         )
+        return replace(told, text=full_text(told)) if consent.form is ConsentForm.WRITTEN else told
 
     async def authorise(
         self,
@@ -146,7 +200,8 @@ class ConsentService:
             if client is None:
                 raise XinyiError(Code.NOT_ENTITLED)
             require_active(client)
-            if notice_digest != (await self.notice(tx, consent, language)).digest:
+            told = await self.notice(tx, consent, language)
+            if notice_digest != told.digest:
                 raise XinyiError(Code.WRONG_STATE, "the notice has changed: show it again")
             given = replace(
                 consent,
@@ -154,6 +209,7 @@ class ConsentService:
                 representative_id=representative_id,
                 language=language,
                 notice_digest=notice_digest,
+                text_digest=None if told.text is None else text_digest(told.text),
                 authorised_at=now,
                 expires_at=now + timedelta(days=self._scenario(consent).consent.max_days),
             )
@@ -162,7 +218,10 @@ class ConsentService:
                 for each in locked.values()
                 if state(each, now) in OPEN
             ]
-            await self._store(tx, now, *((Event.WITHDRAWN, each) for each in superseded), (Event.AUTHORISED, given))
+            if told.text is not None:
+                await self.sign_copy(tx, given, told.partner, told.text, now)
+            changes = [Change(Event.WITHDRAWN, each) for each in superseded]
+            await self._journal.write(tx, now, *changes, Change(Event.AUTHORISED, given))
             return given
 
     async def reject(self, consent_id: str, *, subject_id: str, kind: str) -> Consent:
@@ -180,14 +239,16 @@ class ConsentService:
                 ended_by=Party.SUBJECT,
                 end_reason=EndReason.REFUSED,
             )
-            await self._store(tx, now, (Event.REJECTED, rejected))
+            await self._journal.write(tx, now, Change(Event.REJECTED, rejected))
             return rejected
 
     async def withdraw(self, consent_id: str, by: Party, who: str) -> Consent:
         """Ends the consent at once: no check that starts after this returns is answered under it.
 
-        ``who`` is the subject's, the partner's or the operator's id. A consent that is withdrawn already stays as it
-        is. Raises ``XinyiError``: NOT_FOUND when it isn't theirs, WRONG_STATE when it ended in another way.
+        ``who`` is the subject's, the partner's or the operator's id. A consent that is used up or whose time is over
+        can be withdrawn as well, which ends the right to fetch its answers again; one that is withdrawn already stays
+        as it is. Raises ``XinyiError``: NOT_FOUND when it isn't theirs, WRONG_STATE when it was never given and isn't
+        asked for any more.
         """
         async with self._database.transaction() as tx:
             consent = await self._locked(tx, consent_id, by, who)
@@ -195,9 +256,10 @@ class ConsentService:
             present = state(consent, now)
             if present is ConsentState.WITHDRAWN:
                 return consent
-            _require(present, *OPEN)
+            # What has run its course may be withdrawn too: its answers aren't given again then.
+            _require(present, *OPEN, ConsentState.CONSUMED, *((ConsentState.EXPIRED,) if consent.given else ()))
             withdrawn = _withdrawn(consent, by, _WITHDRAWALS[by], now)
-            await self._store(tx, now, (Event.WITHDRAWN, withdrawn))
+            await self._journal.write(tx, now, Change(Event.WITHDRAWN, withdrawn))
             return withdrawn
 
     async def pause(self, consent_id: str, subject_id: str) -> Consent:
@@ -207,7 +269,7 @@ class ConsentService:
             now = whole_seconds(self._clock.now())
             _require(state(consent, now), ConsentState.AUTHORISED)
             paused = replace(consent, paused_at=now)
-            await self._store(tx, now, (Event.PAUSED, paused))
+            await self._journal.write(tx, now, Change(Event.PAUSED, paused))
             return paused
 
     async def resume(self, consent_id: str, subject_id: str) -> Consent:
@@ -217,7 +279,7 @@ class ConsentService:
             now = whole_seconds(self._clock.now())
             _require(state(consent, now), ConsentState.PAUSED)
             resumed = replace(consent, paused_at=None)
-            await self._store(tx, now, (Event.RESUMED, resumed))
+            await self._journal.write(tx, now, Change(Event.RESUMED, resumed))
             return resumed
 
     async def find(self, tx: AsyncConnection, consent_id: str) -> Consent:
@@ -230,7 +292,92 @@ class ConsentService:
     async def of_partner(self, consent_id: str, partner_id: str) -> Consent:
         """A partner's own consent. Raises ``XinyiError(NOT_FOUND)``, alike for what is another's and what isn't."""
         async with self._database.read() as tx:
-            return _owned(await self.find(tx, consent_id), Party.PARTNER, partner_id)
+            return await self.own(tx, consent_id, partner_id)
+
+    async def mine(self, tx: AsyncConnection, consent_id: str, subject_id: str) -> Consent:
+        """A consent that this subject answered. Raises ``XinyiError(NOT_FOUND)``."""
+        return _owned(await self.find(tx, consent_id), Party.SUBJECT, subject_id)
+
+    async def own(self, tx: AsyncConnection, consent_id: str, partner_id: str) -> Consent:
+        """As :meth:`of_partner`, in the caller's unit of work."""
+        return _owned(await self.find(tx, consent_id), Party.PARTNER, partner_id)
+
+    async def listed(
+        self,
+        partner_id: str,
+        *,
+        state: ConsentState | None = None,
+        scenario_id: str | None = None,
+        before: str | None = None,
+        limit: int,
+    ) -> list[Consent]:
+        """A partner's own consents, newest first, from behind the id ``before`` on."""
+        async with self._database.read() as tx:
+            return await repo.of_partner(
+                tx,
+                partner_id,
+                at=self._clock.now(),
+                state=state,
+                scenario_id=scenario_id,
+                before=before,
+                limit=limit,
+            )
+
+    async def awaiting(self, tx: AsyncConnection, subject_id: str) -> list[Awaiting]:
+        """What the subject is asked at this moment, by link or for more time; what lapses first comes first."""
+        now = self._clock.now()
+        asked = await repo.asked_of(tx, await self._subjects.every_key_of(tx, subject_id), now)
+        found = [Awaiting(consent=each, extension=None, until=each.request_expires_at) for each in asked]
+        for consent in await repo.to_extend(tx, subject_id):
+            extension = next(iter(await repo.extensions_of(tx, consent.id)))
+            if extension_state(extension, consent, now) is ExtensionState.AWAITING_AUTHORISATION:
+                found.append(Awaiting(consent=consent, extension=extension, until=extension.request_expires_at))
+        return sorted(found, key=lambda each: (each.until, each.consent.id))
+
+    async def copy_for(self, consent_id: str, by: Party, who: str) -> str:
+        """The signed copy of a written consent, for the two sides of it.
+
+        Raises ``XinyiError(NOT_FOUND)`` when it isn't theirs, and when there is none.
+        """
+        async with self._database.read() as tx:
+            consent = _owned(await self.find(tx, consent_id), by, who)
+            copy = await repo.copy_of(tx, consent.id)
+        if copy is None:
+            raise XinyiError(Code.NOT_FOUND)
+        return copy
+
+    async def renew_copy(self, tx: AsyncConnection, consent: Consent, at: datetime) -> None:
+        """Stores a copy of a written consent anew, once it lasts longer."""
+        token = await repo.copy_of(tx, consent.id)
+        assert token is not None, "a written consent has a copy"
+        earlier = read(token)
+        await self.sign_copy(tx, consent, earlier.partner, earlier.text, at)
+
+    async def sign_copy(self, tx: AsyncConnection, consent: Consent, partner: str, text: str, at: datetime) -> None:
+        """Stores a signed copy of the text that the subject agreed to."""
+        subject = self.pairwise(consent)
+        assert subject is not None, "the consent was given"
+        assert consent.authorised_at is not None
+        assert consent.expires_at is not None
+        assert consent.language is not None
+        assert consent.notice_digest is not None
+        copy = Copy(
+            iss=self._signer.issuer,
+            consent_id=consent.id,
+            partner_id=consent.partner_id,
+            partner=partner,
+            subject=subject,
+            scenario=ScenarioVersion(consent.scenario_id, consent.scenario_version, consent.scenario_digest),
+            language=consent.language,
+            authorised_at=consent.authorised_at,
+            expires_at=consent.expires_at,
+            notice_digest=consent.notice_digest,
+            text_digest=text_digest(text),
+            text=text,
+            statement=STATEMENT,
+            signed_at=at,
+        )
+        await repo.add_copy(tx, consent.id, self._signer.sign(copy), at)
 
     async def of_subject(self, subject_id: str) -> list[Consent]:
         """The consents that the subject answered, newest first."""
@@ -239,9 +386,7 @@ class ConsentService:
 
     def pairwise(self, consent: Consent) -> str | None:
         """The subject as the partner knows them, once they have agreed: a refusal doesn't tell who refused."""
-        if consent.subject_id is None or not consent.given:
-            return None
-        return self._subjects.pairwise(consent.subject_id, consent.partner_id)
+        return self._journal.pairwise(consent)
 
     def _scenario(self, consent: Consent) -> Scenario:
         return self._scenarios.version(consent.scenario_id, consent.scenario_version)
@@ -259,41 +404,6 @@ class ConsentService:
         if found is None:
             raise XinyiError(Code.NOT_FOUND)
         return found if by is None else _owned(found, by, who)
-
-    async def _store(self, tx: AsyncConnection, at: datetime, *changes: tuple[Event, Consent]) -> None:
-        """Stores consents as they now are, with a leaf for each that tells its change."""
-        for _, consent in changes:
-            await repo.update_one(tx, consent)
-        await self._log(tx, at, *changes)
-
-    async def _log(self, tx: AsyncConnection, at: datetime, *changes: tuple[Event, Consent]) -> None:
-        """Appends the leaves. Locks the head of the ledger: nothing else may be locked after."""
-        entries = [
-            NewEntry("consent", consent.id, canonical_json(self._body(event, consent, at)))
-            for event, consent in changes
-        ]
-        await self._ledger.append(tx, entries, at)
-
-    def _body(self, event: Event, consent: Consent, at: datetime) -> dict[str, Any]:
-        return {
-            "kind": "consent",
-            "id": consent.id,
-            "event": event,
-            "partner_id": consent.partner_id,
-            "scenario": {
-                "id": consent.scenario_id,
-                "version": consent.scenario_version,
-                "digest": consent.scenario_digest,
-            },
-            "subject": self.pairwise(consent),
-            "units": consent.units,
-            "notice_digest": consent.notice_digest,
-            "expires_at": consent.expires_at,
-            "at": at,
-            "ended_by": consent.ended_by,
-            "reason": consent.end_reason,
-            "salt": b64url(secrets.token_bytes(16)),
-        }
 
 
 def _withdrawn(consent: Consent, by: Party, reason: EndReason, at: datetime) -> Consent:

@@ -18,7 +18,11 @@ from .tables import consents
 Pairwise = Callable[[str, str], str]
 """The id by which a partner knows a subject, of their ids."""
 
-_ENDED_AS: Final = {Event.REJECTED: ConsentState.REJECTED, Event.WITHDRAWN: ConsentState.WITHDRAWN}
+_ENDED_AS: Final = {
+    Event.REJECTED: ConsentState.REJECTED,
+    Event.WITHDRAWN: ConsentState.WITHDRAWN,
+    Event.EXPIRED: ConsentState.EXPIRED,
+}
 
 
 class _Scenario(Struct, frozen=True):
@@ -36,8 +40,12 @@ class _Entry(Struct, frozen=True):
     subject: str | None
     units: tuple[str, ...]
     notice_digest: str | None
+    text_digest: str | None
+    authorised_at: datetime | None
     expires_at: datetime | None
+    paused_at: datetime | None
     at: datetime
+    ended_at: datetime | None
     ended_by: Party | None
     reason: EndReason | None
 
@@ -73,13 +81,11 @@ class ConsentRows:
             "scenario": (entry.scenario, scenario),
             "units": (entry.units, consent.units),
             "notice_digest": (entry.notice_digest, consent.notice_digest),
+            "text_digest": (entry.text_digest, consent.text_digest),
+            "authorised_at": (entry.authorised_at, consent.authorised_at),
             "expires_at": (entry.expires_at, consent.expires_at),
-            "authorised_at": (entry.expires_at is None, consent.authorised_at is None),
+            "paused_at": (entry.paused_at, consent.paused_at),
         }
-        if entry.event not in _ENDED_AS:
-            pairs["paused_at"] = (entry.at if entry.event is Event.PAUSED else None, consent.paused_at)
-        if entry.event is Event.AUTHORISED:
-            pairs["authorised_at"] = (entry.at, consent.authorised_at)
         if self._pairwise is not None:
             subject = None
             if consent.given and consent.subject_id is not None:
@@ -104,7 +110,7 @@ def _end(consent: Consent) -> _End:
 def _ends(entry: _Entry, consent: Consent) -> set[_End]:
     """How the consent may have ended, after this entry: its use leaves no entry of its own, but one of the check."""
     if entry.event in _ENDED_AS:
-        return {(_ENDED_AS[entry.event], entry.at, entry.ended_by, entry.reason)}
-    if consent.once and consent.use_count and entry.event in {Event.AUTHORISED, Event.RESUMED}:
+        return {(_ENDED_AS[entry.event], entry.ended_at, entry.ended_by, entry.reason)}
+    if consent.once and consent.use_count and entry.authorised_at is not None and entry.paused_at is None:
         return {(ConsentState.CONSUMED, consent.ended_at, Party.PARTNER, EndReason.USED_UP)}
     return {(None, None, None, None)}

@@ -40,6 +40,7 @@ class Code(StrEnum):
     INVALID = "invalid"
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
     RATE_LIMITED = "rate_limited"
+    COOLING_DOWN = "cooling_down"
     HEADERS_TOO_LARGE = "headers_too_large"
     INTERNAL = "internal"
     UNAVAILABLE = "unavailable"
@@ -85,6 +86,7 @@ DEFINITIONS: Final[dict[Code, Definition]] = dict(
             Code.IDEMPOTENCY_KEY_REUSED, 422, "幂等键已用于不同的请求", "The idempotency key belongs to another request"
         ),
         _define(Code.RATE_LIMITED, 429, "请求过于频繁", "Too many requests"),
+        _define(Code.COOLING_DOWN, 429, "间隔期内不得再次询问", "It is too early to ask the subject again"),
         _define(Code.HEADERS_TOO_LARGE, 431, "请求头过大", "The headers are too large"),
         _define(Code.INTERNAL, 500, "内部错误", "Internal error"),
         _define(Code.UNAVAILABLE, 503, "服务暂不可用", "The service is unavailable for now"),

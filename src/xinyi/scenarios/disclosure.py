@@ -1,10 +1,12 @@
 """What a partner learns: the scenario's disclosure ∩ the consent ∩ the client's privileges (PIPL 6). Pure and total."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from datetime import datetime
 
 from msgspec import Struct
 
-from .criteria import Evaluation
+from ..records.model import Record
+from .criteria import Evaluation, evaluate
 from .model import Outcome, Scenario, Value
 
 
@@ -22,6 +24,21 @@ class Disclosure(Struct, frozen=True):
     criteria: tuple[CriterionOutcome, ...]
     disclosed: dict[str, dict[str, Value]]
     """By criterion and field: the value, or the label of its band. Only when the overall outcome is ``met``."""
+
+
+def disclose(
+    scenario: Scenario,
+    records: Sequence[Record],
+    at: datetime,
+    consent_units: Collection[str],
+    client_units: Collection[str] | None,
+) -> Disclosure:
+    """What these records disclose at the moment ``at``: by a check as by the subject's own preview of it.
+
+    ``client_units``: ``None`` stands for all that the scenario tells.
+    """
+    granted = scenario.units if client_units is None else client_units
+    return minimise(scenario, evaluate(scenario, records, at), consent_units, granted)
 
 
 def minimise(

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from msgspec import Struct
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..storage.sql import Prepared, insert_ignoring, one_of
@@ -21,6 +21,8 @@ class SubjectRow(Struct, frozen=True):
     identifier_sealed: bytes
     seal_version: str
     created_at: datetime
+    email_sealed: bytes | None = None
+    email_version: str | None = None
 
 
 _ids_by_key: Final = Prepared(
@@ -55,3 +57,9 @@ async def insert_missing(tx: AsyncConnection, rows: Sequence[SubjectRow]) -> Non
 async def by_id(tx: AsyncConnection, subject_id: str) -> SubjectRow | None:
     row = (await tx.execute(select(subjects).where(subjects.c.id == subject_id))).one_or_none()
     return None if row is None else SubjectRow(**row._mapping)
+
+
+async def set_email(tx: AsyncConnection, subject_id: str, version: str | None, sealed: bytes | None) -> None:
+    await tx.execute(
+        update(subjects).where(subjects.c.id == subject_id).values(email_version=version, email_sealed=sealed)
+    )

@@ -48,6 +48,17 @@ class Pseudonyms:
         value = self._aead[version].decrypt(sealed[:_NONCE], sealed[_NONCE:], _bound_to(subject_id, kind))
         return Identifier(kind, value.decode())
 
+    def seal_email(self, subject_id: str, address: str) -> tuple[Version, bytes]:
+        """An e-mail address sealed for this subject's row, as :meth:`seal`."""
+        nonce = secrets.token_bytes(_NONCE)
+        sealed = self._aead[self._seal.current].encrypt(nonce, address.encode(), f"{subject_id}:email".encode())
+        return self._seal.current, nonce + sealed
+
+    def unseal_email(self, subject_id: str, version: Version, sealed: bytes) -> str:
+        """The address of a row. Raises as :meth:`unseal`."""
+        bound = f"{subject_id}:email".encode()
+        return self._aead[version].decrypt(sealed[:_NONCE], sealed[_NONCE:], bound).decode()
+
     def pairwise(self, subject_id: str, partner_id: str) -> str:
         """The id by which this partner, and no other, knows the subject: ``psn_`` and 32 characters.
 

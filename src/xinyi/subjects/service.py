@@ -80,6 +80,26 @@ class SubjectService:
         """Whether ``key`` is one of this subject's, under whatever version. Raises as :meth:`reveal`."""
         return key in self.keys_of(await self.reveal(tx, subject_id))
 
+    async def every_key_of(self, tx: AsyncConnection, subject_id: str) -> tuple[str, ...]:
+        """The keys of a subject's identifier, under every version. Raises as :meth:`reveal`."""
+        return self.keys_of(await self.reveal(tx, subject_id))
+
+    async def find_by_key(self, tx: AsyncConnection, key: str) -> str | None:
+        """The id of the subject with this very key, if it is known."""
+        return (await repo.ids_by_key(tx, [key])).get(key)
+
+    async def remember_email(self, tx: AsyncConnection, subject_id: str, address: str | None) -> None:
+        """Keeps, sealed, the address that the sign-in vouched for; ``None`` forgets it."""
+        version, sealed = (None, None) if address is None else self._pseudonyms.seal_email(subject_id, address)
+        await repo.set_email(tx, subject_id, version, sealed)
+
+    async def email_of(self, tx: AsyncConnection, subject_id: str) -> str | None:
+        """The subject's address, for mail to the subject alone."""
+        row = await repo.by_id(tx, subject_id)
+        if row is None or row.email_sealed is None or row.email_version is None:
+            return None
+        return self._pseudonyms.unseal_email(row.id, Version(row.email_version), row.email_sealed)
+
     def pairwise(self, subject_id: str, partner_id: str) -> str:
         """The id by which this partner alone knows the subject: ``psn_`` and 32 characters."""
         return self._pseudonyms.pairwise(subject_id, partner_id)

@@ -13,5 +13,7 @@ subjects = Table(
     Column("identifier_key", String(80), nullable=False, unique=True),
     Column("identifier_sealed", LargeBinary, nullable=False),
     Column("seal_version", String(8), nullable=False),
+    Column("email_sealed", LargeBinary),
+    Column("email_version", String(8)),
     Column("created_at", UtcDateTime, nullable=False),
 )

@@ -8,7 +8,6 @@ A template is named ``ROOM/FILE``: ``consents/consent.html`` stands in ``src/xin
 """
 
 import hashlib
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
@@ -26,7 +25,7 @@ from markupsafe import Markup, escape
 
 from ..kernel.clock import CHINA_TIME
 from ..kernel.errors import Code, XinyiError
-from ..kernel.text import Language, Text
+from ..kernel.text import Language, Text, one_line
 from ..telemetry.metrics import REFUSAL
 from .caching import Representation, representation, send
 
@@ -166,11 +165,9 @@ def asset_url(name: str) -> str:
 
 
 def inert(value: str, limit: int = 80) -> Markup:
-    """Text that a third party chose, made harmless: escaped, isolated from the text around it (``bdi``), on one
-    line, and without control, format (bidi, zero-width) or private characters."""
-    kept = "".join(" " if c.isspace() else c for c in value if c.isspace() or unicodedata.category(c)[0] != "C")
-    line = " ".join(kept.split())
-    return Markup("<bdi>{}</bdi>").format(line if len(line) <= limit else line[: limit - 1] + "…")
+    """Text that a third party chose, made harmless: as :func:`one_line`, escaped, and isolated from the text around
+    it (``bdi``)."""
+    return Markup("<bdi>{}</bdi>").format(one_line(value, limit))
 
 
 def local(moment: datetime, language: Language) -> str:

@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import select
 
 from tests.support.pairs import Pair
-from tests.support.world import COMPANY, PERSON, Subject, World
+from tests.support.world import COMPANY, PERSON, Subject, World, ask
+from xinyi.checks.model import Answered, Refused
 from xinyi.consents import repo
 from xinyi.consents.model import ANSWER_WITHIN, Consent, ConsentState, EndReason, Party
 from xinyi.kernel.errors import Code, XinyiError
@@ -250,11 +251,35 @@ async def test_what_does_not_fit_the_state_is_refused_and_changes_nothing(
         await service.resume(consent.id, subject.id)
     with pytest.raises(XinyiError) as answered:
         await answer(world, consent, subject)
+    unanswered = await world.asked(client, SCENARIO)
+    world.clock.advance(ANSWER_WITHIN)
+    with pytest.raises(XinyiError) as given_up:
+        await service.withdraw(unanswered.id, Party.PARTNER, unanswered.partner_id)
     world.clock.advance(timedelta(days=365))
-    with pytest.raises(XinyiError) as withdrawn:
-        await service.withdraw(consent.id, Party.SUBJECT, subject.id)
-    assert {error.value.code for error in (resumed, answered, withdrawn)} == {Code.WRONG_STATE}
+    with pytest.raises(XinyiError) as paused:
+        await service.pause(consent.id, subject.id)
+    assert {error.value.code for error in (resumed, answered, given_up, paused)} == {Code.WRONG_STATE}
     assert await stored(world, consent.id) == consent
+
+
+@pytest.mark.parametrize("ended", ["used up", "time is over"])
+@pytest.mark.parametrize("by", [Party.SUBJECT, Party.PARTNER])
+async def test_what_has_run_its_course_can_be_withdrawn_and_its_answers_are_not_given_again(
+    world: World, client: Client, subject: Subject, by: Party, ended: str
+) -> None:
+    consent = await world.consent(client, "home-rental-deposit", subject)
+    answered = await world.check(ask(client, consent))
+    assert isinstance(answered, Answered)
+    if ended == "time is over":
+        world.clock.advance(timedelta(days=30))
+    who = subject.id if by is Party.SUBJECT else consent.partner_id
+    withdrawn = await world.services.consents.withdraw(consent.id, by, who)
+    assert world.services.consents.state(withdrawn) is ConsentState.WITHDRAWN
+    again = await world.services.checks.get(
+        client_id=client.id, partner_id=consent.partner_id, bound_consent_id=None, check_id=answered.check_id
+    )
+    assert isinstance(again, Refused)
+    assert again.code is Code.CONSENT_WITHDRAWN
 
 
 async def test_anothers_consent_is_the_same_as_none(world: World, client: Client, subject: Subject) -> None:
