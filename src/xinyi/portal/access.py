@@ -26,7 +26,7 @@ from ..scenarios.model import Criterion
 from ..scenarios.registry import Registry
 from ..storage.database import Database
 from ..subjects.service import SubjectService
-from .model import Access, AccessFile, Authoriser, Fact, Named, Proof, ProofState, shown
+from .model import Access, AccessFile, Authoriser, Named, Proof, ProofState, ToldFact, shown
 
 BLOCK: Final = 100
 """Entries that are read and proved together."""
@@ -154,20 +154,20 @@ class AccessLog:
             proof=proof,
         )
 
-    def _facts(self, row: CheckRow, answer: Answer) -> list[Fact]:
+    def _facts(self, row: CheckRow, answer: Answer) -> list[ToldFact]:
         """What was told beside the overall outcome."""
         scenario = self._scenarios.find(row.scenario_id, row.scenario_version)
         criteria: dict[str, Criterion] = {} if scenario is None else {each.id: each for each in scenario.criteria}
-        facts: list[Fact] = []
+        facts: list[ToldFact] = []
         for told in answer.criteria:
             criterion = criteria.get(told.id)
             type_ = None if criterion is None else self._catalogue.get(criterion.record)
             name = Text(told.id, told.id) if type_ is None else type_.name
-            facts.append(Fact(criterion=told.id, name=name, outcome=told.outcome))
+            facts.append(ToldFact(criterion=told.id, name=name, outcome=told.outcome))
             for field, value in answer.disclosed.get(told.id, {}).items():
                 described = None if type_ is None else type_.fields.get(field)
                 facts.append(
-                    Fact(
+                    ToldFact(
                         criterion=told.id,
                         field=field,
                         name=Text(field, field) if described is None else described.name,

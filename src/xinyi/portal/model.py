@@ -150,7 +150,7 @@ class Proof(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.state is ProofState.INCLUDED
 
 
-class Fact(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ToldFact(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing that a partner was told beside the overall outcome: a criterion's outcome, or a value."""
 
     criterion: Annotated[str, Meta(description="The criterion.", examples=["tax-rating"])]
@@ -175,7 +175,7 @@ class Access(Struct, frozen=True, kw_only=True):
     reference: Annotated[str, Meta(description="The partner's case number, as given.", examples=["LOAN-2026-000123"])]
     outcome: Annotated[str, Meta(description="The overall outcome, if it was answered.", examples=["met"])] | None
     refusal: Annotated[str, Meta(description="Why it was refused, if it was.", examples=["consent_paused"])] | None
-    facts: Annotated[tuple[Fact, ...], Meta(description="All that was told beside the overall outcome.")]
+    facts: Annotated[tuple[ToldFact, ...], Meta(description="All that was told beside the overall outcome.")]
     proof: Annotated[Proof, Meta(description="Its place in the ledger.")]
 
 

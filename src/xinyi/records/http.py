@@ -417,8 +417,9 @@ class DisputeController(Controller):
         principal: NamedDependency[Principal],
         database: NamedDependency[Database],
         disputes: NamedDependency[DisputeService],
-        state: Annotated[
-            AnyOrOpen, QueryParameter(required=False, description="Only what waits for an answer, or everything.")
+        wanted: Annotated[
+            AnyOrOpen,
+            QueryParameter(name="state", required=False, description="Only what waits for an answer, or everything."),
         ] = AnyOrOpen.OPEN,
         limit: Limited = 50,
         cursor: Annotated[
@@ -431,10 +432,10 @@ class DisputeController(Controller):
         """The disputes about the source's own records, oldest first. Each is to be answered by its `due_at`."""
         async with database.read() as tx:
             found = await disputes.of_source(
-                tx, principal.source, only_open=state is AnyOrOpen.OPEN, after=cursor or "", limit=limit + 1
+                tx, principal.source, only_open=wanted is AnyOrOpen.OPEN, after=cursor or "", limit=limit + 1
             )
         page, more = found[:limit], found[limit:]
-        path = f"{DisputeController.path}?state={state.value}"
+        path = f"{DisputeController.path}?state={wanted.value}"
         return _paged([_dispute(each) for each in page], path, limit, page[-1].id if more else None)
 
     @post(
