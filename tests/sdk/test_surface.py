@@ -5,6 +5,8 @@ import re
 import subprocess
 import sys
 import traceback
+from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ def surface(kind: type) -> dict[str, tuple[str, str]]:
     found = {}
     for name, member in inspect.getmembers(kind, inspect.isfunction):
         if not name.startswith("_") or name == "__init__":
-            signature = re.sub(r"\bAsync(?=Iterator|HttpClient)", "", str(inspect.signature(member)))
+            signature = re.sub(r"\b(Async|Sync)(?=Iterator|HttpClient|Driver)", "", str(inspect.signature(member)))
             documentation = (member.__doc__ or "").replace("Async", "")
             found[name] = (signature, documentation)
     return found
@@ -95,8 +97,9 @@ def importing(package: str) -> list[str]:
     return [path.name for path in SOURCE.rglob("*.py") if pattern.search(path.read_text("utf-8"))]
 
 
-def test_one_module_imports_the_http_library() -> None:
-    assert importing("httpx") == ["_http.py"]
+def test_one_module_imports_each_library_that_costs_time() -> None:
+    assert importing("httpx") == ["_http.py", "_server.py"], "and the fake platform, which is loaded by tests alone"
+    assert importing("joserfc") == ["_jose.py"]
 
 
 def test_the_sdk_doesnt_import_the_product() -> None:
@@ -104,10 +107,39 @@ def test_the_sdk_doesnt_import_the_product() -> None:
 
 
 def test_nothing_of_the_product_is_loaded() -> None:
-    command = "import sys, xinyi_sdk, xinyi_sdk.cli; print(*{name.partition('.')[0] for name in sys.modules})"
-    loaded = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True).stdout.split()
-    assert {"httpx", "msgspec", "joserfc"} <= set(loaded)
+    key = "private_key=xinyi_sdk._keys.SigningKey.generate().private_pem()"
+    made = f"xinyi_sdk.Xinyi(base_url='{ISSUER}', client_id='{CLIENT}', {key})"
+    loaded = roots_loaded_by(f"import xinyi_sdk, xinyi_sdk.cli, xinyi_sdk.testing; {made}")
+    assert {"httpx", "msgspec", "joserfc"} <= loaded
     assert "xinyi" not in loaded
+
+
+def roots_loaded_by(code: str) -> set[str]:
+    """The top-level packages that a fresh interpreter holds after this."""
+    command = f"{code}\nimport sys; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    run = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
+    return set(run.stdout.split())
+
+
+def test_an_import_is_cheap() -> None:
+    """Time is measured in benchmarks; this says what it is spent on: nothing that only a client needs."""
+    plain = roots_loaded_by("import asyncio.events, argparse, logging, msgspec")
+    loaded = roots_loaded_by("from xinyi_sdk import AsyncXinyi, Xinyi, verify_receipt, webhooks")
+    assert {name for name in loaded - plain if name not in sys.stdlib_module_names} == {"xinyi_sdk"}
+
+
+def test_an_import_takes_less_than_150_milliseconds(tell: Callable[[str], None]) -> None:
+    """The processor time of the fastest of five, so that a busy machine doesn't count."""
+    code = "import time; b = time.process_time(); from xinyi_sdk import Xinyi; print(time.process_time() - b)"
+    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(5)]
+    fastest = min(float(run.stdout) for run in runs)
+    tell(f"import of the SDK: {fastest * 1000:.0f} ms")
+    assert fastest < 0.15
+
+
+def test_there_are_three_dependencies() -> None:
+    requirements = [each for each in metadata.requires("xinyi-sdk") or [] if "extra ==" not in each]
+    assert sorted(re.split(r"[^a-z]", each)[0] for each in requirements) == ["httpx", "joserfc", "msgspec"]
 
 
 # Construction

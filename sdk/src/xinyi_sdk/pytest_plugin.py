@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from ._server import FakeXinyi
+    from .testing import FakeXinyi
 
 
 @pytest.fixture
 def fake_xinyi(monkeypatch: pytest.MonkeyPatch) -> "Iterator[FakeXinyi]":
     """A platform in memory. Clients that are made during the test reach it, with the variables they need set."""
-    from ._server import FakeXinyi
+    from .testing import FakeXinyi
 
     fake = FakeXinyi()
     monkeypatch.delenv("XINYI_SDK_PRIVATE_KEY_FILE", raising=False)
