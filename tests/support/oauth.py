@@ -23,6 +23,7 @@ from xinyi.kernel.canonical import b64url
 from xinyi.kernel.clock import Clock
 from xinyi.kernel.text import Text
 from xinyi.partners.model import Client
+from xinyi.telemetry.service import Telemetry
 
 ISSUER = "http://127.0.0.1:8000"
 REDIRECT_URI = "https://partner.example/back"
@@ -337,11 +338,11 @@ class Platform:
 
 @asynccontextmanager
 async def running_platform(
-    folder: Path, pair: Pair, clock: ManualClock | None = None, **settings: Any
+    folder: Path, pair: Pair, clock: ManualClock | None = None, *, telemetry: Telemetry | None = None, **settings: Any
 ) -> AsyncGenerator[Platform]:
     """A sandbox in ``folder``: fresh, or as an earlier one left it there."""
     clock = clock or ManualClock()
-    app = create_app(pair.settings(folder, issuer=ISSUER, **settings), clock)
+    app = create_app(pair.settings(folder, issuer=ISSUER, **settings), clock, telemetry)
     clock.followers.append(lambda by: pair.time_passes(folder, by))
     async with app.lifespan():
         yield Platform(app, clock, lambda cache: pair.remembered(folder, cache))

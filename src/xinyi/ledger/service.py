@@ -50,7 +50,7 @@ class LedgerService:
         """The transaction that last appended: what it reads back may still be rolled back."""
 
     @property
-    def size(self) -> int | None:
+    def known_size(self) -> int | None:
         """How many entries the log had when this process last wrote or confirmed its head; ``None`` before that."""
         return None if self._trusted is None else self._trusted.tree_size
 
