@@ -15,4 +15,4 @@ since what is good is called 无欠费 and 无拖欠."""
 
 def is_negative(text: str) -> bool:
     """Whether ``text`` has one of the words, in whatever forms of characters."""
-    return NEGATIVE.search(unicodedata.normalize("NFKC", text)) is not None
+    return NEGATIVE.search(text if text.isascii() else unicodedata.normalize("NFKC", text)) is not None

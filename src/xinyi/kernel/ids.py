@@ -12,7 +12,7 @@ _PATTERN: Final = re.compile(rf"^[a-z]{{2,4}}_[{_ALPHABET}]{{26}}$")
 
 def new_id(prefix: str, at: datetime) -> str:
     """A new id such as ``chk_01k9x3...``: ``prefix``, an underscore, 26 characters."""
-    number = (int(at.timestamp() * 1000) << 80) | secrets.randbits(80)
+    number = (int(at.timestamp() * 1000) << 80) | int.from_bytes(secrets.token_bytes(10), "big")
     return prefix + "_" + "".join([_PAIRS[(number >> shift) & 1023] for shift in range(120, -1, -10)])
 
 

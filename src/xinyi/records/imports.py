@@ -34,6 +34,8 @@ CHUNK: Final = 500
 """Rows in one transaction: enough to be quick, few enough that checks never wait long for the database."""
 CHUNK_LINES: Final = 20_000
 """Lines in one transaction, blank ones included."""
+BREATH: Final = 25
+"""Lines read without a break."""
 BLOCK: Final = 256 * 1024
 """Bytes read at a time."""
 
@@ -111,13 +113,25 @@ class RecordImports:
             now=self._clock.now(),
         )
         done = batch.lines
-        async for chunk in _chunks(file):
-            lines = [_read(number, line, reader, checker, skip=number <= done) for number, line in chunk]
-            fresh = [line for line in lines if line.number > done]
-            if fresh:
-                batch = await self._commit(batch, fresh)
-                if committed is not None:
-                    committed(batch)
+        storing: asyncio.Task[RecordBatch] | None = None
+
+        async def stored() -> RecordBatch:
+            now = batch if storing is None else await storing
+            if committed is not None and now is not batch:
+                committed(now)
+            return now
+
+        try:
+            async for chunk in _chunks(file):  # a chunk is read while the one before it is being stored
+                lines = await _read(chunk, reader, checker, done)
+                fresh = [line for line in lines if line.number > done]
+                if fresh:
+                    batch = await stored()
+                    storing = asyncio.create_task(self._commit(batch, fresh))
+            batch = await stored()
+        finally:
+            if storing is not None:
+                await asyncio.wait([storing])
         async with self._database.transaction() as tx:
             await journal.finish(tx, batch.id, whole_seconds(self._clock.now()))
             return await self._batch(tx, batch.id)
@@ -253,6 +267,8 @@ class _Changes:
                 "valid_until": row.valid_until,
                 "fields": row.fields,
                 "digest": row.digest,
+                "disputed_at": None,
+                "suppressed_at": None,
                 "imported_at": now,
             }
         return verdict
@@ -272,7 +288,19 @@ def _settle(line: _Line, subject_ids: dict[Any, str], changes: _Changes) -> str:
     return LETTERS[changes.apply(line.row, subject_ids[line.row.identifier])]
 
 
-def _read(number: int, line: bytes | None, reader: RowReader, checker: RowChecker, *, skip: bool) -> _Line:
+async def _read(
+    chunk: Sequence[tuple[int, bytes | None]], reader: RowReader, checker: RowChecker, done: int
+) -> list[_Line]:
+    """The lines of a chunk. Whoever else waits for this process, checks among them, goes on in between."""
+    lines = []
+    for place, (number, line) in enumerate(chunk):
+        if not place % BREATH:
+            await asyncio.sleep(0)
+        lines.append(_read_one(number, line, reader, checker, skip=number <= done))
+    return lines
+
+
+def _read_one(number: int, line: bytes | None, reader: RowReader, checker: RowChecker, *, skip: bool) -> _Line:
     """``skip``: the line is done, and read only where the reader needs it: it may be the header."""
     if skip and number > 1:
         return _Line(number)

@@ -5,6 +5,7 @@ All of one chunk happens in one transaction, so that the journal never says more
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, Final
 
 from msgspec import Struct
@@ -37,7 +38,7 @@ class Known(Struct, frozen=True):
     digest: str
 
 
-_COLUMNS: Final = records.c.keys()
+_values: Final = itemgetter(*records.c.keys())
 _known: Final = Prepared(
     lambda dialect: select(
         records.c.source_ref,
@@ -57,7 +58,7 @@ async def known(tx: AsyncConnection, source_id: str, source_refs: Collection[str
 
 
 async def insert_records(tx: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
-    await insert_rows(tx, records, [[row.get(name) for name in _COLUMNS] for row in rows])
+    await insert_rows(tx, records, [_values(row) for row in rows])
 
 
 async def update_records(tx: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -4,6 +4,7 @@ County codes come and go and stay on the cards and licences that carry them, so 
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 SYNTHETIC_PROVINCE: Final = "99"
@@ -22,10 +23,12 @@ _RESIDENCE_PERMITS: Final = frozenset({"810000", "820000", "830000"})
 _SIX_DIGITS: Final = re.compile(r"[0-9]{6}\Z")
 
 
+@lru_cache(4096)
 def is_synthetic(code: str) -> bool:
     return code[:2] == SYNTHETIC_PROVINCE and _SIX_DIGITS.match(code) is not None
 
 
+@lru_cache(4096)
 def is_plausible(code: str) -> bool:
     """Whether ``code`` may be a region: of a registered organisation or of a record."""
     if _SIX_DIGITS.match(code) is None:

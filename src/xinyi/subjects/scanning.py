@@ -20,7 +20,10 @@ _FOR_X: Final = dict.fromkeys(map(ord, "×хХχΧ"), "X")
 """What is typed for the letter X: the sign ×, and the Cyrillic and Greek letters."""
 _SEPARATORS: Final = re.compile(r"[\W_]+")
 _OTHER_SCRIPTS: Final = re.compile(r"[^0-9A-Z ]+")
+_DIGITS: Final = re.compile(r"\d{7}", re.ASCII)
+"""Every identifier has as many digits in a row; most texts haven't, and need no closer look."""
 _PERSON: Final = re.compile(r"(?=(\d{17}[\dX]))", re.ASCII)
+_CODE: Final = re.compile(r"(?=([1-9ANY][1-9]\d{6}[0-9A-Z]{10}))", re.ASCII)
 _WITHIN_A_NUMBER: Final = re.compile(r"(?<=\d)(?=\d)", re.ASCII)
 _ORGANISATION_WEIGHTS: Final = (3, 7, 9, 10, 5, 8, 4, 2)
 
@@ -32,37 +35,40 @@ def holds_identifier(text: str, now: datetime, own: Identifier | None = None) ->
     """
     if len(text) < _LENGTH:
         return False
-    folded = unicodedata.normalize("NFKC", text).translate(_FOR_X).upper()
+    folded = text.upper() if text.isascii() else unicodedata.normalize("NFKC", text).translate(_FOR_X).upper()
+    if _DIGITS.search(_SEPARATORS.sub("", folded)) is None:
+        return False
     for run in _OTHER_SCRIPTS.split(_SEPARATORS.sub(" ", folded)):
-        joined, numbers = _joined(run)
+        joined = run.replace(" ", "")
         if own is not None and own.value in joined:
             return True
         people = (match[1] for match in _PERSON.finditer(joined) if int(match[1][6:10]) >= now.year - _OLDEST)
         if any(_is_one(value, now, SubjectKind.NATURAL_PERSON) for value in people):
             return True
-        if any(_is_one(value, now, SubjectKind.LEGAL_PERSON) for value in _codes(joined, numbers)):
+        if any(_is_one(value, now, SubjectKind.LEGAL_PERSON) for value in _codes(joined, run)):
             return True
     return False
 
 
-def _joined(run: str) -> tuple[str, frozenset[int]]:
-    """The run without its separators, and the places in it that lie within a number."""
-    joined = ""
-    numbers: set[int] = set()
+def _codes(joined: str, run: str) -> Iterator[str]:
+    """What may be a USCC by its place and its own inner check. ``joined`` is ``run`` without its separators."""
+    numbers: set[int] | None = None
+    for match in _CODE.finditer(joined):
+        value = match[1]
+        if value[2:4] == "99" or value[16] == _organisation_check(value[8:16]):
+            numbers = _within_numbers(run) if numbers is None else numbers
+            if numbers.isdisjoint((match.start(), match.start() + _LENGTH)):
+                yield value
+
+
+def _within_numbers(run: str) -> set[int]:
+    """The places in a run, not counting its separators, that lie within a number."""
+    places: set[int] = set()
+    length = 0
     for part in run.split():
-        numbers.update(len(joined) + match.start() for match in _WITHIN_A_NUMBER.finditer(part))
-        joined += part
-    return joined, frozenset(numbers)
-
-
-def _codes(joined: str, numbers: frozenset[int]) -> Iterator[str]:
-    """What may be a USCC by its place and its own inner check."""
-    for start in range(len(joined) - _LENGTH + 1):
-        if start in numbers or start + _LENGTH in numbers:
-            continue
-        value = joined[start : start + _LENGTH]
-        if value[1] != "0" and (value[2:4] == "99" or value[16] == _organisation_check(value[8:16])):
-            yield value
+        places.update(length + match.start() for match in _WITHIN_A_NUMBER.finditer(part))
+        length += len(part)
+    return places
 
 
 def _organisation_check(body: str) -> str:
