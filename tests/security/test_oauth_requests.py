@@ -192,7 +192,7 @@ async def test_an_empty_form_is_from_no_client(bank: PartnerProgram):
     [
         ({"grant_type": ABSENT}, "invalid_request"),
         ({"grant_type": "password"}, "unsupported_grant_type"),
-        ({"grant_type": "refresh_token"}, "unsupported_grant_type"),
+        ({"grant_type": "refresh_token"}, "invalid_request"),
         ({"scope": "records"}, "invalid_scope"),
         ({"scope": "checks  consents"}, "invalid_scope"),
         ({"scope": "checks admin"}, "invalid_scope"),

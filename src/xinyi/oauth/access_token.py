@@ -1,10 +1,11 @@
 """Access tokens: ``at+jwt`` (RFC 9068), bound to the caller's key by ``cnf.jkt`` (RFC 9449 §6.1)."""
 
+import asyncio
 import hashlib
 import secrets
 from collections import OrderedDict
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -12,7 +13,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ..kernel.clock import Clock, epoch_seconds
 from ..partners.model import Client
-from ..storage.cache import Cache
+from ..storage.cache import Cache, drop
 from ..storage.keys import KeyRing
 from ..web.principal import Principal, Scope
 from .authorization_details import GrantedDetail
@@ -21,6 +22,7 @@ from .jose import JwtProblem, read_jwt, sign_jwt
 LIFETIME: Final = timedelta(minutes=5)
 TOKEN_TYPE: Final = "at+jwt"  # noqa: S105 (a media type)
 _HELD: Final = 10_000
+_CLOCKS_APART: Final = timedelta(minutes=2)
 
 
 class Confirmation(Struct, frozen=True):
@@ -51,7 +53,33 @@ class VerifiedToken(Struct, frozen=True):
     principal: Principal
     issued_at: int
     expires_at: int
-    family: str | None
+    revoked_by: tuple[str, ...]
+    """The keys in the short-lived state of which any one revokes it: its own, and its family's."""
+
+
+class Revoked(JwtProblem):
+    """The token was revoked, or that can't be known. ``str()`` says which."""
+
+
+class Standing:
+    """A question that is under way, whether a token was revoked: await :meth:`settle`, and :meth:`drop` in any case."""
+
+    def __init__(self, revoked: asyncio.Future[int], token: VerifiedToken, cache: Cache) -> None:
+        self._revoked = revoked
+        self._token = token
+        self._cache = cache
+
+    async def settle(self) -> None:
+        """Raises :class:`Revoked`."""
+        if await self._revoked:
+            raise Revoked("the token was revoked")
+        # After the question: the state may have begun anew with this very one.
+        if self._token.issued_at < self._cache.since.timestamp():
+            raise Revoked("the token is older than what is known about revoked ones: get a new one")
+
+    def drop(self) -> None:
+        """Nobody waits for the answer any more."""
+        drop(self._revoked)
 
 
 class AccessTokens:
@@ -95,32 +123,43 @@ class AccessTokens:
         key = self._ring.signing
         return sign_jwt({"typ": TOKEN_TYPE, "kid": key.kid}, msgspec.to_builtins(claims), key.key)
 
-    async def verify(self, token: str) -> Principal:
-        """Who holds the token. A signature is checked once, however often the token comes.
+    def read(self, token: str) -> VerifiedToken:
+        """The token, when this server signed it and it hasn't expired; :meth:`standing` tells whether it was revoked.
 
-        Raises :class:`JwtProblem`.
+        A signature is checked once, however often the token comes. Raises :class:`JwtProblem`.
         """
         digest = hashlib.sha256(token.encode()).digest()
         found = self._held.get(digest)
         if found is None:
-            found = self._verify(token)
+            found = verified(self.claims(token))
             self._held[digest] = found
             if len(self._held) > _HELD:
                 self._held.popitem(last=False)
         if found.expires_at <= self._clock.now().timestamp():
             self._held.pop(digest, None)
             raise JwtProblem("the token has expired")
-        if found.family is not None and await self._cache.get(_key(found.family)) is not None:
-            raise JwtProblem("the token was revoked")
-        if found.issued_at < self._cache.since.timestamp():
-            raise JwtProblem("the token is older than what is known about revoked ones: get a new one")
-        return found.principal
+        return found
+
+    def standing(self, token: VerifiedToken) -> Standing:
+        """Asks whether the token was revoked. The question is under way when this returns, as with ``Cache.count``."""
+        return Standing(self._cache.present(*token.revoked_by), token, self._cache)
+
+    async def revoke(self, claims: Claims) -> None:
+        """From now on this token works no more; it stays so until it would have expired."""
+        left = datetime.fromtimestamp(claims.exp, UTC) - self._clock.now()
+        if left > timedelta(0):
+            await self._cache.put(_key(claims.jti), left + _CLOCKS_APART, b"")
 
     async def revoke_family(self, family: str) -> None:
         """From now on no token that was issued with ``family`` works."""
-        await self._cache.put(_key(family), LIFETIME + timedelta(minutes=2), b"")
+        await self._cache.put(_key(family), LIFETIME + _CLOCKS_APART, b"")
 
-    def _verify(self, text: str) -> VerifiedToken:
+    async def is_revoked_family(self, family: str) -> bool:
+        """Whether :meth:`revoke_family` was called lately."""
+        return await self._cache.get(_key(family)) is not None
+
+    def claims(self, text: str) -> Claims:
+        """What a token says that this server signed, whether or not it has expired. Raises :class:`JwtProblem`."""
         token = read_jwt(text)
         key = self._ring.find(str(token.header.get("kid")))
         if token.header.get("typ") != TOKEN_TYPE or token.algorithm != "ES256":
@@ -133,20 +172,27 @@ class AccessTokens:
             raise JwtProblem("the token isn't an access token of this server") from None
         if claims.iss != self._issuer or claims.aud != self._issuer:
             raise JwtProblem("the token is for another server")
-        details = claims.authorization_details or None
-        principal = Principal(
-            client_id=claims.client_id,
-            scopes=frozenset(map(Scope, claims.scope.split())),
-            jkt=claims.cnf.jkt,
-            partner_id=claims.partner_id or None,
-            source_id=claims.source_id or None,
-            consent_id=details[0].consent_id if details else None,
-        )
-        return VerifiedToken(principal, claims.iat, claims.exp, claims.family or None)
+        return claims
 
 
-def _key(family: str) -> str:
-    return f"revoked:{family}"
+def verified(claims: Claims) -> VerifiedToken:
+    """A token by its claims."""
+    details = claims.authorization_details or None
+    principal = Principal(
+        client_id=claims.client_id,
+        scopes=frozenset(map(Scope, claims.scope.split())),
+        jkt=claims.cnf.jkt,
+        partner_id=claims.partner_id or None,
+        source_id=claims.source_id or None,
+        consent_id=details[0].consent_id if details else None,
+    )
+    names = [claims.jti, claims.family] if claims.family else [claims.jti]
+    return VerifiedToken(principal, claims.iat, claims.exp, tuple(map(_key, names)))
+
+
+def _key(name: str) -> str:
+    """Marks a token, by its ``jti``, or a family of them as revoked."""
+    return f"revoked:{name}"
 
 
 class TokenAnswer(Struct, frozen=True, kw_only=True):
@@ -159,9 +205,15 @@ class TokenAnswer(Struct, frozen=True, kw_only=True):
     authorization_details: (
         Annotated[tuple[GrantedDetail], Meta(description="The consent that it is bound to.")] | UnsetType
     ) = UNSET
+    refresh_token: (
+        Annotated[str, Meta(description="Gets new access tokens for as long as a recurring consent is in force.")]
+        | UnsetType
+    ) = UNSET
 
 
-def token_answer(token: str, scopes: Collection[Scope], detail: GrantedDetail | None = None) -> TokenAnswer:
+def token_answer(
+    token: str, scopes: Collection[Scope], detail: GrantedDetail | None = None, refresh_token: str | None = None
+) -> TokenAnswer:
     """The answer that brings ``token``."""
     return TokenAnswer(
         access_token=token,
@@ -169,4 +221,5 @@ def token_answer(token: str, scopes: Collection[Scope], detail: GrantedDetail | 
         expires_in=int(LIFETIME.total_seconds()),
         scope=" ".join(sorted(scopes)),
         authorization_details=UNSET if detail is None else (detail,),
+        refresh_token=refresh_token or UNSET,
     )

@@ -18,8 +18,10 @@ from .access_token import TokenAnswer
 from .client_auth import ASSERTION_TYPE
 from .errors import ErrorBody, ErrorCode, OAuthError, on_http_exception, on_oauth_error, on_xinyi_error
 from .forms import FORM_TYPE, MAX_BODY, read_form
+from .inspection import IntrospectionAnswer
 from .par import ARRIVE_WITHIN
 from .service import OAuthService
+from .token import GRANT_TYPES
 
 _ERRORS: Final = {
     HTTPStatus.BAD_REQUEST.value: ResponseSpec(
@@ -128,7 +130,7 @@ class _TokenOperation(Operation):
     def __post_init__(self) -> None:
         self.request_body = _form(
             ["grant_type"],
-            grant_type=_text("Which grant.", enum=["authorization_code", "client_credentials"]),
+            grant_type=_text("Which grant.", enum=list(GRANT_TYPES)),
             scope=_text("A part of what the client may ask for; all of it unless given.", "checks"),
             code=_text("The code, with `authorization_code`.", "SplxlOBeZQQYbYS6WxSbIA"),
             redirect_uri=_text(
@@ -138,6 +140,21 @@ class _TokenOperation(Operation):
                 "What the challenge was made of (RFC 7636 §4.1), with `authorization_code`.",
                 "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
             ),
+            refresh_token=_text(
+                "The refresh token, with `refresh_token`.", "hTxYc1mJ0eW9bZ3vQ8rK5sN2pL7uF4dG6aI1oE0wB3U"
+            ),
+        )
+
+
+@dataclass
+class _InspectOperation(Operation):
+    def __post_init__(self) -> None:
+        self.request_body = _form(
+            ["token"],
+            token=_text(
+                "An access token or a refresh token.", "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJ….MEQCIBx1…"
+            ),
+            token_type_hint=_text("Not needed, and not looked at.", "access_token"),
         )
 
 
@@ -230,7 +247,8 @@ class OAuthController(Controller):
     async def token(self, request: Request[Any, Any, Any], oauth: NamedDependency[OAuthService]) -> TokenAnswer:
         """An access token for the client itself (`client_credentials`) or for one consent (`authorization_code`).
 
-        It lives five minutes and is bound to the key of the DPoP proof that comes with the request.
+        A recurring consent also gives a refresh token, which is not rotated and lives as long as the consent.
+        The access token lives five minutes and is bound to the key of the DPoP proof that comes with the request.
         """
         return await oauth.token(
             await read_form(request),
@@ -238,3 +256,43 @@ class OAuthController(Controller):
             request.headers.get("authorization"),
             noting(request.scope),
         )
+
+    @post(
+        metadata.INTROSPECT,
+        summary="Introspect a token",
+        operation_id="introspectToken",
+        operation_class=_InspectOperation,
+        request_max_body_size=MAX_BODY,
+        responses=_ERRORS,
+        security=[{}],
+        status_code=HTTPStatus.OK,
+    )
+    async def introspect(
+        self, request: Request[Any, Any, Any], oauth: NamedDependency[OAuthService]
+    ) -> IntrospectionAnswer:
+        """Whether a token works at this moment, and what it is for (RFC 7662).
+
+        Only tokens of the caller's own partner or source are told about; every other one is `{"active": false}`, as is
+        one that is over or revoked, whose client or owner may not act, or whose consent is paused or has ended.
+        """
+        return await oauth.introspect(
+            await read_form(request), request.headers.get("authorization"), noting(request.scope)
+        )
+
+    @post(
+        metadata.REVOKE,
+        summary="Revoke a token",
+        operation_id="revokeToken",
+        operation_class=_InspectOperation,
+        request_max_body_size=MAX_BODY,
+        responses=_ERRORS,
+        security=[{}],
+        status_code=HTTPStatus.OK,
+    )
+    async def revoke(self, request: Request[Any, Any, Any], oauth: NamedDependency[OAuthService]) -> Response[None]:
+        """Ends a token of the caller's at once (RFC 7009); with a refresh token, also the access tokens it gave.
+
+        The answer is the same when there is nothing to end. The consent goes on: give it up to end it as well.
+        """
+        await oauth.revoke(await read_form(request), request.headers.get("authorization"), noting(request.scope))
+        return Response(b"")  # type: ignore[arg-type]  # None would be written as JSON

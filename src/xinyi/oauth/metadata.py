@@ -9,6 +9,8 @@ from .token import GRANT_TYPES
 
 AUTHORIZATION_SERVER: Final = "/.well-known/oauth-authorization-server"
 PROTECTED_RESOURCE: Final = "/.well-known/oauth-protected-resource"
+INTROSPECT: Final = "/oauth2/introspect"
+REVOKE: Final = "/oauth2/revoke"
 AUTHORIZE: Final = "/oauth2/authorize"
 JWKS: Final = "/oauth2/jwks"
 PAR: Final = "/oauth2/par"
@@ -22,7 +24,6 @@ def authorization_server(issuer: str) -> dict[str, Any]:
     return {
         "issuer": issuer,
         "authorization_endpoint": issuer + AUTHORIZE,
-        "token_endpoint": issuer + TOKEN,
         "pushed_authorization_request_endpoint": issuer + PAR,
         "require_pushed_authorization_requests": True,
         "jwks_uri": issuer + JWKS,
@@ -30,13 +31,23 @@ def authorization_server(issuer: str) -> dict[str, Any]:
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": list(GRANT_TYPES),
-        "token_endpoint_auth_methods_supported": ["private_key_jwt"],
-        "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
+        **_endpoint(issuer, "token", TOKEN),
+        **_endpoint(issuer, "introspection", INTROSPECT),
+        **_endpoint(issuer, "revocation", REVOKE),
         "code_challenge_methods_supported": ["S256"],
         "dpop_signing_alg_values_supported": list(ALGORITHMS),
         "authorization_details_types_supported": [TYPE],
         "authorization_response_iss_parameter_supported": True,
         "ui_locales_supported": ["zh", "en"],
+    }
+
+
+def _endpoint(issuer: str, name: str, path: str) -> dict[str, Any]:
+    """An endpoint that authenticates its clients, and how."""
+    return {
+        f"{name}_endpoint": issuer + path,
+        f"{name}_endpoint_auth_methods_supported": ["private_key_jwt"],
+        f"{name}_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
     }
 
 

@@ -8,6 +8,7 @@ from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 from ..kernel.errors import Code, XinyiError
 from ..web.principal import STANDING_OPTION, Principal
 from ..web.rates import OPTION, Limit, noting
+from .access_token import Revoked
 from .jose import JwtProblem
 from .service import OAuthService
 
@@ -39,22 +40,28 @@ class AuthMiddleware:
             return None
         token = _token(credentials)
         try:
-            principal = await self._oauth.tokens.verify(token)
+            verified = self._oauth.tokens.read(token)
         except JwtProblem as problem:
             raise XinyiError(Code.INVALID_TOKEN, str(problem), source="Authorization") from None
+        principal = verified.principal
         options = scope["route_handler"].opt
         proofs = [value.decode("latin-1") for name, value in scope["headers"] if name == b"dpop"]
         try:
             proof = self._oauth.proofs.read(
                 proofs, scope["state"]["method"], _path(scope), access_token=token, jkt=principal.jkt
             )
-            # Asked first, so that count and proof share one round trip.
+            # Asked first, so that count, standing and proof share one round trip.
             counted = self._oauth.rates.count(options.get(OPTION, Limit.CALLS), principal.client_id)
+            standing = self._oauth.tokens.standing(verified)
             try:
                 await self._oauth.proofs.use(proof)
+                await standing.settle()
                 await counted.settle(noting(scope))
             finally:
+                standing.drop()
                 counted.drop()
+        except Revoked as problem:
+            raise XinyiError(Code.INVALID_TOKEN, str(problem), source="Authorization") from None
         except JwtProblem as problem:
             raise XinyiError(Code.INVALID_DPOP_PROOF, str(problem), source="DPoP") from None
         if not options.get(STANDING_OPTION):

@@ -18,9 +18,11 @@ from .client_auth import ClientAuthenticator
 from .codes import Codes
 from .dpop import ProofVerifier
 from .errors import ErrorCode, OAuthError
+from .inspection import IntrospectionAnswer, TokenInspector
 from .jose import JwtProblem
 from .metadata import PAR, TOKEN
 from .par import PushedRequests
+from .refresh_tokens import RefreshTokens
 from .sign_in import NoSignIn, SandboxSignIn
 from .token import TokenIssuer
 
@@ -55,12 +57,22 @@ class OAuthService:
         self.requests = PushedRequests(
             clock, cache, keys.opaque, database, consents=consents, scenarios=scenarios, subjects=subjects
         )
-        self.codes = Codes(cache, keys.opaque, self.tokens)
+        self.codes = Codes(cache, keys.opaque)
         self.sign_in: SandboxSignIn | NoSignIn = (
             SandboxSignIn(database, subjects, sessions) if settings.is_sandbox else NoSignIn()
         )
         self._clients = ClientAuthenticator(settings.issuer, clock, uses, database, partners)
-        self._issuer = TokenIssuer(database, self.tokens, self.codes, consents)
+        refresh_tokens = RefreshTokens(database, clock, keys.opaque, self.tokens)
+        self._issuer = TokenIssuer(database, self.tokens, self.codes, refresh_tokens, consents)
+        self._inspector = TokenInspector(
+            settings.issuer,
+            clock,
+            database,
+            tokens=self.tokens,
+            refresh_tokens=refresh_tokens,
+            partners=partners,
+            consents=consents,
+        )
 
     async def push(self, form: dict[str, str], proofs: list[str], authorization: str | None, note: Note) -> str:
         """The pushed authorization request endpoint: gives the request_uri. Raises as :meth:`token`."""
@@ -77,6 +89,18 @@ class OAuthService:
         await self._counted(Limit.TOKENS, client, note)
         jkt = await self._proved(proofs, TOKEN)
         return await self._issuer.answer(client, form, jkt)
+
+    async def introspect(self, form: dict[str, str], authorization: str | None, note: Note) -> IntrospectionAnswer:
+        """The introspection endpoint. Raises as :meth:`token`."""
+        client = await self._client(form, authorization)
+        await self._counted(Limit.CALLS, client, note)
+        return await self._inspector.introspect(client, form)
+
+    async def revoke(self, form: dict[str, str], authorization: str | None, note: Note) -> None:
+        """The revocation endpoint. Raises as :meth:`token`."""
+        client = await self._client(form, authorization)
+        await self._counted(Limit.CALLS, client, note)
+        await self._inspector.revoke(client, form)
 
     async def _client(self, form: dict[str, str], authorization: str | None) -> Client:
         client = await self._clients.authenticate(form, authorization)
@@ -98,6 +122,8 @@ class OAuthService:
             counted.drop()
 
     async def _proved(self, proofs: list[str], path: str) -> str:
+        if not proofs:
+            raise OAuthError(ErrorCode.INVALID_REQUEST, "a DPoP proof is missing: tokens are bound to its key")
         try:
             return await self.proofs.verify(proofs, "POST", path)
         except JwtProblem as problem:

@@ -1,6 +1,6 @@
-"""The two grants of the token endpoint (RFC 6749 §4.1.3 and §4.4)."""
+"""The grants of the token endpoint (RFC 6749 §4.1.3, §4.4 and §6)."""
 
-from ..consents.model import ConsentState
+from ..consents.model import Consent, ConsentState
 from ..consents.service import ConsentService
 from ..kernel.errors import XinyiError
 from ..partners.model import Client
@@ -8,22 +8,31 @@ from ..storage.database import Database
 from ..web.principal import Scope
 from .access_token import AccessTokens, TokenAnswer, token_answer
 from .authorization_details import TYPE, GrantedDetail, refuse
-from .codes import Codes, Grant
+from .codes import Codes
 from .errors import ErrorCode, OAuthError
 from .forms import required
 from .pkce import is_answered
+from .refresh_tokens import RefreshTokens
 
 CODE_SCOPES = frozenset({Scope.CHECKS})
-GRANT_TYPES = ("authorization_code", "client_credentials")
+GRANT_TYPES = ("authorization_code", "client_credentials", "refresh_token")
 
 
 class TokenIssuer:
     """Answers an authenticated client that proved a key."""
 
-    def __init__(self, database: Database, tokens: AccessTokens, codes: Codes, consents: ConsentService) -> None:
+    def __init__(
+        self,
+        database: Database,
+        tokens: AccessTokens,
+        codes: Codes,
+        refresh_tokens: RefreshTokens,
+        consents: ConsentService,
+    ) -> None:
         self._database = database
         self._tokens = tokens
         self._codes = codes
+        self._refresh_tokens = refresh_tokens
         self._consents = consents
 
     async def answer(self, client: Client, form: dict[str, str], jkt: str) -> TokenAnswer:
@@ -33,6 +42,8 @@ class TokenIssuer:
                 return await self._by_code(client, form, jkt)
             case "client_credentials":
                 return self._by_credentials(client, form, jkt)
+            case "refresh_token":
+                return await self._by_refresh_token(client, form, jkt)
             case _:
                 raise OAuthError(ErrorCode.UNSUPPORTED_GRANT_TYPE, f"grant_type must be one of {' '.join(GRANT_TYPES)}")
 
@@ -44,10 +55,11 @@ class TokenIssuer:
 
     async def _by_code(self, client: Client, form: dict[str, str], jkt: str) -> TokenAnswer:
         code = required(form, "code")
-        if "authorization_details" in form:
-            raise refuse("what was consented to can't be changed")
-        scopes = _narrowed(form, CODE_SCOPES)
+        scopes = _of_consent(form)
         grant = await self._codes.take(code)
+        if grant is None:
+            # A code that comes twice may be in the wrong hands: what it gave is over (RFC 6749 §4.1.2).
+            await self._refresh_tokens.revoke_families(self._codes.families(code))
         if grant is None or grant.client_id != client.id:
             raise _refuse("the code is unknown, used, expired or another client's")
         # From here on the code is spent: a verifier that is missing is no more a reason to try again than a wrong one.
@@ -57,21 +69,53 @@ class TokenIssuer:
             raise _refuse("code_verifier doesn't answer the code_challenge")
         if grant.dpop_jkt not in {None, jkt}:
             raise _refuse("the DPoP proof is by another key than the one that the code is bound to")
-        detail, subject = await self._consented(grant)
-        token = self._tokens.issue(client, scopes, jkt, subject=subject, detail=detail, family=grant.family)
-        return token_answer(token, scopes, detail)
+        consent = await self._in_force(grant.consent_id)
+        family = self._codes.family(code)
+        refresh_token = None
+        if not consent.once:
+            refresh_token = await self._refresh_tokens.issue(client_id=client.id, consent_id=consent.id, family=family)
+        return self._answer(client, scopes, jkt, consent, family, refresh_token)
 
-    async def _consented(self, grant: Grant) -> tuple[GrantedDetail, str | None]:
-        """The consent behind the code, and the subject as the partner knows them."""
+    async def _by_refresh_token(self, client: Client, form: dict[str, str], jkt: str) -> TokenAnswer:
+        token = required(form, "refresh_token")
+        scopes = _of_consent(form)
+        found = await self._refresh_tokens.find(token)
+        if found is None or found.client_id != client.id:
+            raise _refuse("the refresh token is unknown, revoked or another client's")
+        return self._answer(client, scopes, jkt, await self._in_force(found.consent_id), found.family)
+
+    def _answer(
+        self,
+        client: Client,
+        scopes: frozenset[Scope],
+        jkt: str,
+        consent: Consent,
+        family: str,
+        refresh_token: str | None = None,
+    ) -> TokenAnswer:
+        detail = GrantedDetail(TYPE, consent.scenario_id, consent.scenario_version, consent.id)
+        token = self._tokens.issue(
+            client, scopes, jkt, subject=self._consents.pairwise(consent), detail=detail, family=family
+        )
+        return token_answer(token, scopes, detail, refresh_token)
+
+    async def _in_force(self, consent_id: str) -> Consent:
         try:
             async with self._database.read() as tx:
-                consent = await self._consents.find(tx, grant.consent_id)
+                consent = await self._consents.find(tx, consent_id)
         except XinyiError as error:
             raise _refuse("the consent is gone") from error
-        if self._consents.state(consent) is not ConsentState.AUTHORISED:
-            raise _refuse("the consent isn't in force any more")
-        detail = GrantedDetail(TYPE, consent.scenario_id, consent.scenario_version, consent.id)
-        return detail, self._consents.pairwise(consent)
+        state = self._consents.state(consent)
+        if state is not ConsentState.AUTHORISED:
+            raise _refuse(f"the consent isn't in force: it is {state.value}")
+        return consent
+
+
+def _of_consent(form: dict[str, str]) -> frozenset[Scope]:
+    """The scopes of a token that comes from a consent: neither they nor the details get wider."""
+    if "authorization_details" in form:
+        raise refuse("what was consented to can't be changed")
+    return _narrowed(form, CODE_SCOPES)
 
 
 def _narrowed(form: dict[str, str], allowed: frozenset[Scope]) -> frozenset[Scope]:

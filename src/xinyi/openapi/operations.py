@@ -101,7 +101,7 @@ def _responses(
         content = _content(response.get("content", {}), schema, components)
         if int(status) == handler.status_code:
             response = {**response, "description": handler.response_description or _says(schema, components)}
-        responses[status] = {**response, **({"content": content} if content else {})}
+        responses[status] = {**response, "content": content}
     refusals = [spec for status, spec in (handler.responses or {}).items() if status >= HTTPStatus.BAD_REQUEST]
     if all(spec.data_container is Problem for spec in refusals):
         _add_problems(responses, _codes(operation, handler))
@@ -178,6 +178,8 @@ def _content(content: dict[str, Any], schema: Schema | None, components: dict[st
     finished = {}
     for media_type, told in content.items():
         shown = told.get("schema", {}) if schema is None or media_type == _LINES else schema
+        if shown.get("type") == "null":
+            continue  # no body, with a status that could have one
         examples = {
             name: {k: v for k, v in each.items() if k != "id"} for name, each in told.get("examples", {}).items()
         }

@@ -61,6 +61,17 @@ class Cache(Protocol):
         The question is on its way when this returns, so that it shares the round trip of whatever is asked next.
         """
 
+    def present(self, *keys: str) -> asyncio.Future[int]:
+        """How many of ``keys`` are there. On its way when this returns, as with :meth:`count`."""
+
+
+def drop(asked: asyncio.Future[int]) -> None:
+    """Nobody waits for the answer any more."""
+    if not asked.done():
+        asked.cancel()
+    elif not asked.cancelled():
+        asked.exception()
+
 
 class UnfitCache(Exception):
     """The memory store would forget early. ``str()`` says how to set it up."""
@@ -135,6 +146,11 @@ class MemoryCache:
             self._values[key] = (self._values[key][0], b"%d" % number)
             counted.set_result(number)
         return counted
+
+    def present(self, *keys: str) -> asyncio.Future[int]:
+        found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        found.set_result(sum(self._live(key) is not None for key in keys))
+        return found
 
     def _live(self, key: str) -> bytes | None:
         found = self._values.get(key)

@@ -13,6 +13,15 @@ def new_opaque() -> str:
     return secrets.token_urlsafe(32)
 
 
+def keyed_hashes(secret: Secret, purpose: str, value: str) -> list[str]:
+    """:func:`keyed_hash` under every version of the secret: to find what an older version may have named."""
+    return [_hash(key, purpose, value) for key in secret.versions.values()]
+
+
 def keyed_hash(secret: Secret, purpose: str, value: str) -> str:
     """HMAC-SHA-256 of ``value`` under ``secret``, as base64url; ``purpose`` keeps the uses of the secret apart."""
-    return b64url(hmac.digest(secret.key, f"{purpose}\0{value}".encode(), hashlib.sha256))
+    return _hash(secret.key, purpose, value)
+
+
+def _hash(key: bytes, purpose: str, value: str) -> str:
+    return b64url(hmac.digest(key, f"{purpose}\0{value}".encode(), hashlib.sha256))

@@ -97,6 +97,9 @@ class RedisCache:
         begun.add_done_callback(_unheard)
         return self._send("INCR", self._key(key))
 
+    def present(self, *keys: str) -> asyncio.Future[int]:
+        return self._send("EXISTS", *map(self._key, keys))
+
     def _key(self, key: str) -> str:
         return self._prefix + key
 

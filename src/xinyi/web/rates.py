@@ -13,7 +13,7 @@ from msgspec import Struct
 from ..kernel.clock import Clock
 from ..kernel.errors import Code, XinyiError
 from ..settings import Settings
-from ..storage.cache import Cache
+from ..storage.cache import Cache, drop
 
 WINDOW: Final = 60
 """Seconds. Windows are the same for everybody, so that all workers count alike."""
@@ -85,10 +85,7 @@ class Counted:
 
     def drop(self) -> None:
         """Nobody waits for the count any more."""
-        if not self._counted.done():
-            self._counted.cancel()
-        elif not self._counted.cancelled():
-            self._counted.exception()
+        drop(self._counted)
 
 
 class Rates:
