@@ -101,6 +101,32 @@ class Log:
         return f"{b64(entry)}~{b64(canonical(self.proof(index, size)))}~{self.checkpoint(size)}"
 
 
+def consistency_path(log: Log, first: int, second: int) -> list[str]:
+    """RFC 9162 §2.1.4.1, over the leaves and the root that pymerkle holds."""
+    leaves = [log.tree.get_leaf(number) for number in range(1, second + 1)]
+
+    def split(part: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+        half = 1 << (len(part) - 1).bit_length() - 1
+        return part[:half], part[half:]
+
+    def root(part: list[bytes]) -> bytes:
+        if len(part) == 1:
+            return part[0]
+        left, right = split(part)
+        return hashlib.sha256(b"\x01" + root(left) + root(right)).digest()
+
+    def path(part: list[bytes], size: int, whole: bool) -> list[bytes]:
+        if size == len(part):
+            return [] if whole else [root(part)]
+        left, right = split(part)
+        if size <= len(left):
+            return [*path(left, size, whole), root(right)]
+        return [*path(right, size - len(left), False), root(left)]
+
+    assert root(leaves) == log.tree.get_root(second)
+    return [b64(node) for node in path(leaves, first, True)]
+
+
 def check(
     log: Log, reference: str, *, met: bool = True, disclosed: Mapping[str, Mapping[str, Any]] | None = None
 ) -> Any:
