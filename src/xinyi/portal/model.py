@@ -1,7 +1,7 @@
 """Consents and records as their subject sees them. Pure."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
@@ -102,6 +102,11 @@ class MyDispute(Struct, frozen=True, kw_only=True):
     @property
     def open(self) -> bool:
         return self.state is DisputeState.OPEN
+
+    @property
+    def due_within(self) -> datetime:
+        """The last minute in time: people read midnight as belonging to either day."""
+        return self.due_at - timedelta(minutes=1)
 
 
 class Authoriser(StrEnum):

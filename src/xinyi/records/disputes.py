@@ -155,7 +155,7 @@ def _require_open(dispute: Dispute) -> None:
 
 def _words(text: str | None, member: str, now: datetime) -> str | None:
     """Free text on its way into the database, where it stands in clear. Raises ``XinyiError(INVALID)``."""
-    words = (text or "").strip()
+    words = (text or "").replace("\r\n", "\n").strip()
     if not words:
         return None
     if len(words) > MAX_WORDS or not all(c.isprintable() or c == "\n" for c in words):

@@ -6,6 +6,7 @@ row is rejected with a code and never stops the others.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime
 from typing import IO, Any, Final
 
 from msgspec import Struct
@@ -222,7 +223,7 @@ class RecordImports:
             await self._active_source(tx, batch.source_id)
             subject_ids = await self._subjects.ensure_many(tx, [row.identifier for row in rows])
             known = await journal.known(tx, batch.source_id, {row.source_ref for row in rows})
-            changes = _Changes(batch.source_id, known, self._clock)
+            changes = _Changes(batch.source_id, known, self._clock.now())
             letters: list[str] = []
             rejections: list[RowVerdict] = []
             for line in lines:
@@ -242,19 +243,18 @@ class RecordImports:
 class _Changes:
     """What one chunk does to the records, the later of two rows with one source_ref seeing the earlier."""
 
-    def __init__(self, source_id: str, known: dict[str, Known], clock: Clock) -> None:
+    def __init__(self, source_id: str, known: dict[str, Known], at: datetime) -> None:
         self._source_id = source_id
         self._before = known
         self._now = dict(known)
-        self._clock = clock
+        self._at = at
         self._written: dict[str, dict[str, Any]] = {}
 
     def apply(self, row: Checked, subject_id: str) -> Verdict:
         known = self._now.get(row.source_ref)
         verdict = decide(row, subject_id, known)
         if verdict in {Verdict.ACCEPTED, Verdict.UPDATED}:
-            now = self._clock.now()
-            record_id = new_id("rec", now) if known is None else known.id
+            record_id = new_id("rec", self._at) if known is None else known.id
             self._now[row.source_ref] = Known(record_id, subject_id, row.record_type, row.observed_at, row.digest)
             self._written[row.source_ref] = {
                 "id": record_id,
@@ -269,7 +269,7 @@ class _Changes:
                 "digest": row.digest,
                 "disputed_at": None,
                 "suppressed_at": None,
-                "imported_at": now,
+                "imported_at": self._at,
             }
         return verdict
 
