@@ -1,6 +1,7 @@
 """Finding and registering subjects. Identifiers come in, ids go out."""
 
 from collections.abc import Collection
+from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -64,7 +65,9 @@ class SubjectService:
         known = await self._lookup(tx, keys)
         missing = {identifier: keys[identifier] for identifier in keys if identifier not in known}
         if missing:
-            await repo.insert_missing(tx, [self._row(identifier, each[0]) for identifier, each in missing.items()])
+            now = self._clock.now()
+            rows = [self._row(identifier, each[0], now) for identifier, each in missing.items()]
+            await repo.insert_missing(tx, rows)
             # Another import may have been first: what the table says now is the answer.
             known |= await self._lookup(tx, missing)
         return known
@@ -114,8 +117,7 @@ class SubjectService:
                     break
         return known
 
-    def _row(self, identifier: Identifier, key: str) -> SubjectRow:
-        now = self._clock.now()
+    def _row(self, identifier: Identifier, key: str, now: datetime) -> SubjectRow:
         subject_id = new_id("sub", now)
         version, sealed = self._pseudonyms.seal(subject_id, identifier)
         return SubjectRow(subject_id, identifier.kind.value, key, sealed, version, now)
