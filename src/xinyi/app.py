@@ -14,6 +14,7 @@ from .batches.http import CheckBatchController
 from .catalogue.http import list_record_types
 from .checks.http import CheckController
 from .consents.http import ConsentController
+from .events.http import EventController, EventSubscriptionController
 from .health import live, ready
 from .kernel.clock import Clock
 from .kernel.errors import XinyiError
@@ -44,6 +45,8 @@ API: Final = (
     CheckBatchController,
     CheckController,
     ConsentController,
+    EventController,
+    EventSubscriptionController,
     DisputeController,
     LedgerController,
     MeController,

@@ -100,6 +100,12 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     mail_user: str | None = None
     mail_password_file: Path | None = None
     """Holds the password of ``mail_user``, and nothing else."""
+    event_days: Annotated[int, Meta(ge=1, le=3660)] = 30
+    """How many days partners can ask for an event, and have it sent again."""
+    event_timeout: Annotated[float, Meta(ge=0.1, le=60)] = 15
+    """Seconds that a partner's receiver of events has for its whole answer."""
+    event_retries: str = "5 300 1800 7200 18000 36000 50400 72000 86400"
+    """Seconds between the tries to send an event, with spaces between them; after the last one it is given up."""
     log_level: str = "INFO"
     metrics_port: Annotated[int, Meta(ge=1, le=65535)] | None = None
     """Where Prometheus reads ``/metrics`` of the first worker; the others take the ports that follow. None by default:
@@ -126,6 +132,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         if self.workers > 1:
             self._require_shared_state()
         self._check_outbound_loopback()
+        if not self.event_schedule:
+            raise SettingsError("event_retries names at least one pause, in seconds")
 
     def _require_operator(self) -> None:
         """People must learn who runs the installation, and how to reach them (PIPL 17)."""
@@ -156,6 +164,15 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     @property
     def outbound_loopback_origins(self) -> tuple[str, ...]:
         return tuple(self.outbound_loopback.split())
+
+    @property
+    def event_schedule(self) -> tuple[float, ...]:
+        """The pauses between the tries to send an event, in seconds."""
+        try:
+            pauses = tuple(map(float, self.event_retries.split()))
+        except ValueError:
+            pauses = ()
+        return pauses if all(0 < pause <= 864_000 for pause in pauses) else ()
 
     @property
     def is_sandbox(self) -> bool:

@@ -22,6 +22,11 @@ from .consents.previews import PreviewService
 from .consents.reminders import Reminders
 from .consents.service import ConsentService
 from .consents.sweep import ConsentSweep
+from .events.deliveries import Deliveries
+from .events.relay import Relay
+from .events.sender import Sender
+from .events.service import EventService
+from .events.worker import EventWorker
 from .kernel.clock import Clock, SystemClock
 from .kernel.text import Text
 from .ledger.service import LedgerService
@@ -87,6 +92,8 @@ class Services(Struct, frozen=True, kw_only=True):
     engine: Engine
     batches: BatchService
     batch_worker: BatchWorker
+    events: EventService
+    event_worker: EventWorker
 
     @classmethod
     def build(cls, settings: Settings, clock: Clock | None = None, telemetry: Telemetry | None = None) -> Self:
@@ -211,6 +218,9 @@ class Services(Struct, frozen=True, kw_only=True):
             ledger=ledger,
             access=access,
         )
+        sender = Sender(outbound, clock, keys.subject_seal, timeout=settings.event_timeout)
+        events = EventService(database, clock, sender, retention=timedelta(days=settings.event_days))
+        deliveries = Deliveries(database, clock, sender, schedule=settings.event_schedule)
         return cls(
             settings=settings,
             clock=clock,
@@ -241,6 +251,8 @@ class Services(Struct, frozen=True, kw_only=True):
             engine=engine,
             batches=batches,
             batch_worker=BatchWorker(batches, engine),
+            events=events,
+            event_worker=EventWorker(clock, Relay(database, clock), deliveries, chores=(events.forget,)),
         )
 
     @asynccontextmanager
@@ -268,11 +280,13 @@ class Services(Struct, frozen=True, kw_only=True):
                 await asyncio.sleep(min(max(wait, timedelta(0)), _LONGEST_WAIT).total_seconds())
                 self.engine.start()
                 self.batch_worker.start()
+                self.event_worker.start()
                 self.consent_sweep.start()
                 try:
                     yield self
                 finally:
                     await self.consent_sweep.stop()
+                    await self.event_worker.stop()
                     await self.batch_worker.stop()
                     await self.engine.stop()
                     await self.partners.close()

@@ -126,10 +126,12 @@ def ask(client: Client, consent: Consent, *, scenario: str | None = None, key: s
 
 
 @asynccontextmanager
-async def new_world(folder: Path, pair: Pair, clock: ManualClock | None = None) -> AsyncGenerator[World]:
+async def new_world(
+    folder: Path, pair: Pair, clock: ManualClock | None = None, **settings: Any
+) -> AsyncGenerator[World]:
     """A fresh world in ``folder``, its engine at work, with one source that supplies every type."""
     clock = clock or ManualClock()
-    services = Services.build(pair.settings(folder), clock)
+    services = Services.build(pair.settings(folder, **settings), clock)
     clock.followers.append(lambda by: pair.time_passes(folder, by))
     async with services.running():
         async with services.database.transaction() as tx:

@@ -26,6 +26,7 @@ or one that is made; it comes back with every answer.
 _TAGS: Final = (
     Tag("Checks", "Whether one scenario's criteria are met by one subject who agreed."),
     Tag("Consents", "The subject's agreement to one scenario, as its partner sees it."),
+    Tag("Events", "What happened to consents, by signed webhooks or for those who ask."),
     Tag("Scenarios", "The application list: criteria, disclosure, purpose, fallback. Public, but for dry runs."),
     Tag("Record types", "The data list: what may be recorded. Public."),
     Tag("Records", "What sources send."),

@@ -125,6 +125,82 @@ def upgrade() -> None:
     op.create_index("ix_consent_mails_due_at", "consent_mails", ["due_at"], unique=False)
 
     op.create_table(
+        "event_heads",
+        sa.Column("partner_id", sa.String(length=40), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("partner_id", name=op.f("pk_event_heads")),
+    )
+    op.create_table(
+        "events",
+        sa.Column("partner_id", sa.String(length=40), nullable=False),
+        sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("type", sa.String(length=64), nullable=False),
+        sa.Column("data", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("partner_id", "number", name=op.f("pk_events")),
+    )
+    op.create_index("ix_events_at", "events", ["at"], unique=False)
+    op.create_index("ix_events_partner_id_id", "events", ["partner_id", "id"], unique=True)
+
+    op.create_table(
+        "event_subscriptions",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("partner_id", sa.String(length=40), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("description", sa.Text(), nullable=False),
+        sa.Column("types", sa.Text(), nullable=True),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("disabled_reason", sa.String(length=16), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("secret", sa.LargeBinary(), nullable=False),
+        sa.Column("previous_secret", sa.LargeBinary(), nullable=True),
+        sa.Column("previous_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("failing_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("held_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_event_subscriptions")),
+    )
+    op.create_index("ix_event_subscriptions_due_at", "event_subscriptions", ["due_at"], unique=False)
+    op.create_index("ix_event_subscriptions_partner_id", "event_subscriptions", ["partner_id"], unique=False)
+
+    op.create_table(
+        "event_deliveries",
+        sa.Column("partner_id", sa.String(length=40), nullable=False),
+        sa.Column("subscription_id", sa.String(length=32), nullable=False),
+        sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("status", sa.Integer(), nullable=True),
+        sa.Column("failure", sa.String(length=20), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["subscription_id"],
+            ["event_subscriptions.id"],
+            name=op.f("fk_event_deliveries_subscription_id_event_subscriptions"),
+        ),
+        sa.PrimaryKeyConstraint("partner_id", "subscription_id", "number", name=op.f("pk_event_deliveries")),
+    )
+    op.create_index(
+        "ix_event_deliveries_dead",
+        "event_deliveries",
+        ["subscription_id", "number"],
+        unique=False,
+        sqlite_where=sa.text("state = 'dead'"),
+        postgresql_where=sa.text("state = 'dead'"),
+    )
+    op.create_index(
+        "ix_event_deliveries_pending",
+        "event_deliveries",
+        ["subscription_id", "due_at"],
+        unique=False,
+        sqlite_where=sa.text("state = 'pending'"),
+        postgresql_where=sa.text("state = 'pending'"),
+    )
+
+    op.create_table(
         "idempotency_keys",
         sa.Column("owner", sa.String(length=64), nullable=False),
         sa.Column("key", sa.String(length=255), nullable=False),
