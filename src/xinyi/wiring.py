@@ -369,4 +369,4 @@ def installation_keys(settings: Settings, clock: Clock) -> Keys:
     """
     if settings.is_sandbox:
         make_keys(settings.keys_dir, clock.now(), settings.environment)
-    return open_keys(settings.keys_dir, settings.environment)
+    return open_keys(settings.keys_dir, settings.environment, clock)

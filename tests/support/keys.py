@@ -11,4 +11,4 @@ from xinyi.storage.keys import Keys
 def fresh_keys(folder: Path, environment: Environment = Environment.SANDBOX) -> Keys:
     """The keys in ``folder``, made when they aren't there."""
     make_keys(folder, ManualClock().now(), environment)
-    return open_keys(folder, environment)
+    return open_keys(folder, environment, ManualClock())

@@ -1,10 +1,16 @@
 """``xinyi keys``: the key files."""
 
+from datetime import UTC, datetime, timedelta
+
 import click
 
 from ..kernel.clock import SystemClock
-from ..storage.key_files import make_keys
-from .context import current_settings
+from ..storage.key_files import Purpose, make_keys, rotate, states
+from .context import current_settings, print_json, startup_errors
+from .tables import show_table
+
+AHEAD = 600
+"""Seconds: twice as long as others may keep the JWK Set that they fetched."""
 
 
 @click.group()
@@ -19,3 +25,55 @@ def init() -> None:
     folder = settings.keys_dir
     make_keys(folder, SystemClock().now(), settings.environment)
     click.echo(f"{folder}: token.jwks.json, ledger.jwks.json, secrets.json")
+
+
+@keys.command("rotate")
+@click.option("--ledger", "purpose", flag_value=Purpose.LEDGER, help="The ledger's key, not the tokens'.")
+@click.option(
+    "--ahead",
+    type=click.IntRange(0, 30 * 86400),
+    default=AHEAD,
+    show_default=True,
+    help="Seconds from when it is published until it signs.",
+)
+def rotate_(purpose: Purpose | None, ahead: int) -> None:
+    """Make a new signing key, which is published at once and signs from then on when everybody knows it.
+
+    Running workers take it up by themselves. What the last key signed is taken as long as it lives; the ledger's keys
+    stay published for ever.
+    """
+    settings = current_settings()
+    with startup_errors():
+        key = rotate(
+            settings.keys_dir,
+            purpose or Purpose.TOKEN,
+            settings.environment,
+            SystemClock(),
+            timedelta(seconds=ahead),
+        )
+    click.echo(f"{key.kid} signs from {_moment(key.not_before)} on")
+
+
+@keys.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(*, as_json: bool) -> None:
+    """List the keys that sign, and what each does now. Nothing of a private half is shown."""
+    settings = current_settings()
+    with startup_errors():
+        found = states(settings.keys_dir, settings.environment, SystemClock())
+    if as_json:
+        print_json(
+            [
+                {"use": purpose, "kid": key.kid, "state": state, "not_before": key.not_before}
+                for purpose, key, state in found
+            ]
+        )
+        return
+    show_table(
+        ["use", "kid", "state", "signs from"],
+        [(purpose, key.kid, state, _moment(key.not_before)) for purpose, key, state in found],
+    )
+
+
+def _moment(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -17,6 +17,7 @@ from ..catalogue.files import FileError
 from ..catalogue.service import Catalogue
 from ..checks.witness import CheckRows, ConsentUses
 from ..consents.witness import ConsentRows
+from ..kernel.clock import SystemClock
 from ..kernel.errors import XinyiError
 from ..ledger import repo
 from ..ledger.checkpoint import CheckpointKeys, InvalidCheckpoint
@@ -115,7 +116,7 @@ def _witnesses(settings: Settings, jwks: Path | None) -> list[Witness]:
     scenarios = Registry.load(Catalogue.load(settings.scenarios_dir), settings.scenarios_dir)
     pairwise = None
     if jwks is None:
-        pairwise = Pseudonyms(open_keys(settings.keys_dir, settings.environment)).pairwise
+        pairwise = Pseudonyms(open_keys(settings.keys_dir, settings.environment, SystemClock())).pairwise
     return [ConsentRows(scenarios, pairwise), CheckRows(pairwise), ConsentUses()]
 
 
@@ -144,7 +145,7 @@ async def checkpoint(services: Services) -> None:
 def _keys(jwks: Path | None) -> CheckpointKeys:
     if jwks is None:
         settings = current_settings()
-        return CheckpointKeys(open_keys(settings.keys_dir, settings.environment).ledger.public_jwks())
+        return CheckpointKeys(open_keys(settings.keys_dir, settings.environment, SystemClock()).ledger.public_jwks())
     try:
         return CheckpointKeys(msgspec.json.decode(jwks.read_bytes(), type=dict[str, Any]))
     except ValueError as error:

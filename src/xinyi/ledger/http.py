@@ -32,7 +32,7 @@ class KeySet(Struct, frozen=True):
         list[dict[str, Any]],
         Meta(
             description="Every key that has ever signed a checkpoint, oldest first. `xinyi_not_before` (NumericDate) "
-            "says since when.",
+            "says since when, `xinyi_not_after` until when, as soon as the next one is known.",
             examples=[
                 [
                     {

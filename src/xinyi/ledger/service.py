@@ -12,7 +12,7 @@ from ..kernel.canonical import b64url, canonical_json
 from ..kernel.clock import Clock, epoch_seconds, whole_seconds
 from ..kernel.errors import Code, XinyiError
 from ..kernel.ids import new_id
-from ..storage.keys import KeyRing
+from ..storage.keys import KeyRing, SigningKey
 from . import repo
 from .checkpoint import CheckpointKeys, InvalidCheckpoint, sign
 from .model import ERASURE, Checkpoint, ConsistencyProof, Held, InclusionProof, NewEntry
@@ -39,7 +39,7 @@ class LedgerService:
 
     def __init__(self, keys: KeyRing, issuer: str, clock: Clock) -> None:
         self._ring = keys
-        self._keys = CheckpointKeys(keys.public_jwks())
+        self._published: tuple[Sequence[SigningKey], CheckpointKeys] | None = None
         self._issuer = issuer
         self._clock = clock
         self._trusted: Head | None = None
@@ -54,8 +54,17 @@ class LedgerService:
         """How many entries the log had when this process last wrote or confirmed its head; ``None`` before that."""
         return None if self._trusted is None else self._trusted.tree_size
 
+    @property
+    def _keys(self) -> CheckpointKeys:
+        """The keys that checkpoints are read with: made anew when the ring has changed."""
+        ring = self._ring.keys
+        if self._published is None or self._published[0] is not ring:
+            self._published = ring, CheckpointKeys(self._ring.public_jwks())
+        return self._published[1]
+
     def jwks(self) -> dict[str, Any]:
-        """The public keys that have ever signed checkpoints (RFC 7517 §5), with ``xinyi_not_before``."""
+        """The public keys that have ever signed checkpoints (RFC 7517 §5), with ``xinyi_not_before``, and with
+        ``xinyi_not_after`` once the next one is known."""
         return self._ring.public_jwks()
 
     async def append(self, tx: AsyncConnection, entries: Sequence[NewEntry], at: datetime) -> list[str]:
@@ -77,7 +86,7 @@ class LedgerService:
                 root_hash=b64url(growth.after.root()),
                 iat=epoch_seconds(at),
             ),
-            self._ring.signing,
+            self._ring.signing_at(at),
         )
         await repo.store(tx, head.log_id, entries, growth, checkpoint, at)
         self._trusted = Head(head.log_id, growth.after.size, growth.after.to_bytes(), checkpoint)

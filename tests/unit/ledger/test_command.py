@@ -76,7 +76,7 @@ def tamper(tmp_path: Path, statement: str) -> None:
 
 def jwks(tmp_path: Path) -> str:
     path = tmp_path / "jwks.json"
-    keys = open_keys(tmp_path / "var" / "keys", Environment.SANDBOX).ledger.public_jwks()
+    keys = open_keys(tmp_path / "var" / "keys", Environment.SANDBOX, ManualClock()).ledger.public_jwks()
     path.write_bytes(msgspec.json.encode(keys))
     return str(path)
 

@@ -26,7 +26,7 @@ from xinyi.settings import Environment
 from xinyi.storage.key_files import open_keys
 
 async def main(database, keys, start):
-    ledger = LedgerService(open_keys(Path(keys), Environment.SANDBOX).ledger, "https://credit.example", ManualClock())
+    ledger = LedgerService(open_keys(Path(keys), Environment.SANDBOX, ManualClock()).ledger, "https://credit.example", ManualClock())
     log = Log(Database(database), ledger, ManualClock())
     log.length = int(start)
     while True:

@@ -255,7 +255,7 @@ async def test_a_node_that_is_missing_is_a_refusal_and_no_false_proof(log: Log) 
 async def test_the_newest_key_signs_and_older_checkpoints_stay_readable(log: Log, keys: KeyRing, tmp_path) -> None:
     [old] = await log.append(1)
     newer = fresh_keys(tmp_path).ledger.signing
-    log.ledger = LedgerService(KeyRing([keys.signing, newer]), "https://credit.example", log.clock)
+    log.ledger = LedgerService(KeyRing([keys.signing, newer], log.clock), "https://credit.example", log.clock)
     log.clock.advance(timedelta(days=1))
     [new] = await log.append(1)
     published = CheckpointKeys(log.ledger.jwks())
