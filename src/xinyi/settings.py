@@ -100,6 +100,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     mail_user: str | None = None
     mail_password_file: Path | None = None
     """Holds the password of ``mail_user``, and nothing else."""
+    dpop_nonces: bool = False
+    """Whether a proof must carry a nonce of this server (RFC 9449 §8), so that none can be made long ahead."""
     event_days: Annotated[int, Meta(ge=1, le=3660)] = 30
     """How many days partners can ask for an event, and have it sent again."""
     event_timeout: Annotated[float, Meta(ge=0.1, le=60)] = 15

@@ -7,6 +7,7 @@ import pytest
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from joserfc import jwt
 from joserfc.jwk import KeySet
+from jsonschema import Draft202012Validator
 
 from tests.support.oauth import ISSUER, Platform, running_platform
 from tests.support.pairs import Pair
@@ -35,7 +36,7 @@ async def test_discovery_end_point_verification(platform: Platform):
     }
     AuthorizationServerMetadata(secure).validate()
     assert found["issuer"] == ISSUER
-    for name in ("authorization", "token", "pushed_authorization_request"):
+    for name in ("authorization", "token", "pushed_authorization_request", "introspection", "revocation"):
         assert found[f"{name}_endpoint"].startswith(f"{ISSUER}/oauth2/")
     assert found["require_pushed_authorization_requests"] is True
     assert found["authorization_response_iss_parameter_supported"] is True
@@ -43,7 +44,15 @@ async def test_discovery_end_point_verification(platform: Platform):
     assert found["code_challenge_methods_supported"] == ["S256"]
     assert found["token_endpoint_auth_methods_supported"] == ["private_key_jwt"]
     assert found["authorization_details_types_supported"] == ["credit_scenario_check"]
-    for name in ("token_endpoint_auth_signing_alg_values_supported", "dpop_signing_alg_values_supported"):
+    for name in ("introspection", "revocation"):
+        assert found[f"{name}_endpoint_auth_methods_supported"] == ["private_key_jwt"]
+    assert set(found["grant_types_supported"]) == {"authorization_code", "client_credentials", "refresh_token"}
+    for name in (
+        "token_endpoint_auth_signing_alg_values_supported",
+        "introspection_endpoint_auth_signing_alg_values_supported",
+        "revocation_endpoint_auth_signing_alg_values_supported",
+        "dpop_signing_alg_values_supported",
+    ):
         assert set(found[name]) == {"ES256", "PS256", "Ed25519", "EdDSA"}
 
 
@@ -100,3 +109,21 @@ async def test_nothing_that_opens_anything_lies_in_the_cache(platform: Platform)
         assert subject.http.cookies[cookie] not in kept
     code = (await subject.decide(consent, "agree")).headers["location"].partition("code=")[2].partition("&")[0]
     assert code not in platform.remembered()
+
+
+async def test_the_type_of_authorization_details_is_published_with_its_schema(platform: Platform):
+    told = await get(platform, "/.well-known/oauth-authorization-server")
+    endpoint = told["authorization_details_types_metadata_endpoint"].removeprefix(ISSUER)
+    types = await get(platform, endpoint)
+    assert list(types) == told["authorization_details_types_supported"] == ["credit_scenario_check"]
+    schema = types["credit_scenario_check"]["schema"]
+    assert await get(platform, schema["$id"].removeprefix(ISSUER)) == schema
+    validator = Draft202012Validator(schema)
+    Draft202012Validator.check_schema(schema)
+    for example in types["credit_scenario_check"]["examples"]:
+        validator.validate(example)
+    asked = {"type": "credit_scenario_check", "scenario": "bike-deposit"}
+    for fine in (asked, {**asked, "version": 1}, {**asked, "subject": {"identifier": "91440300715267264X"}}):
+        validator.validate(fine)
+    for wrong in ({**asked, "type": "other"}, {**asked, "more": 1}, {**asked, "version": 0}, {"type": asked["type"]}):
+        assert not validator.is_valid(wrong)

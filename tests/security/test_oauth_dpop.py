@@ -293,3 +293,64 @@ async def test_a_code_without_a_bound_key_takes_the_key_of_the_token_request(pla
     pushed = await bank.par(SCENARIO, proof=ABSENT)
     code = await platform.subject().agree(bank, pushed.json()["request_uri"], "person-a")
     assert (await bank.redeem(code, code_verifier=VERIFIER)).status_code == 200
+
+
+class TestANonceOfTheServer:
+    """RFC 9449 §8 and §9, when the setting asks for them."""
+
+    @pytest.fixture
+    async def nonces(self, tmp_path: Path, pair: Pair) -> AsyncGenerator[Platform]:
+        async with running_platform(tmp_path, pair, dpop_nonces=True) as platform:
+            yield platform
+
+    async def test_is_asked_for_and_brought_along_everywhere(self, nonces: Platform):
+        bank = await nonces.partner(SCENARIO)
+        for send, path in ((bank.credentials, "/oauth2/token"), (lambda **m: bank.par(SCENARIO, **m), "/oauth2/par")):
+            refused = await send()
+            assert (refused.status_code, refused.json()["error"]) == (400, "use_dpop_nonce")
+            nonce = refused.headers["dpop-nonce"]
+            taken = await send(proof=bank.proof("POST", path, nonce=nonce))
+            assert taken.is_success
+            assert taken.headers["dpop-nonce"] == nonce
+        token = (await bank.credentials(proof=bank.proof("POST", "/oauth2/token", nonce=nonce))).json()["access_token"]
+        refused = await bank.call("GET", PATH, token)
+        assert (refused.status_code, refused.json()["code"]) == (401, "use_dpop_nonce")
+        assert 'error="use_dpop_nonce"' in refused.headers["www-authenticate"]
+        proof = bank.proof("GET", PATH, token=token, nonce=refused.headers["dpop-nonce"])
+        assert (await bank.call("GET", PATH, token, proof=proof)).status_code == 404
+
+    async def test_is_not_needed_where_no_proof_is(self, nonces: Platform):
+        bank = await nonces.partner(SCENARIO)
+        assert (await bank.par(SCENARIO, proof=ABSENT)).status_code == 201
+        assert "dpop-nonce" not in (await bank.http.get("/v1/scenarios")).headers
+
+    @pytest.mark.parametrize(
+        ("age", "good"), [(0, True), (59, True), (120, False), (3600, False)], ids=["new", "used", "old", "very old"]
+    )
+    async def test_is_good_for_a_minute_at_least_and_two_at_most(self, nonces: Platform, age: int, good: bool):
+        bank = await nonces.partner(SCENARIO)
+        nonce = (await bank.credentials()).headers["dpop-nonce"]
+        nonces.clock.advance(timedelta(seconds=age))
+        response = await bank.credentials(proof=bank.proof("POST", "/oauth2/token", nonce=nonce))
+        assert response.is_success is good
+        if not good:
+            assert response.json()["error"] == "use_dpop_nonce"
+            assert response.headers["dpop-nonce"] != nonce
+
+    @pytest.mark.parametrize("nonce", ["", "x", "é", 7, None, ["x"]])
+    async def test_that_is_none_of_ours_is_refused(self, nonces: Platform, nonce: Any):
+        bank = await nonces.partner(SCENARIO)
+        response = await bank.credentials(proof=bank.proof("POST", "/oauth2/token", nonce=nonce))
+        assert response.json()["error"] == "use_dpop_nonce"
+
+    async def test_makes_no_proof_good_twice(self, nonces: Platform):
+        bank = await nonces.partner(SCENARIO)
+        nonce = (await bank.credentials()).headers["dpop-nonce"]
+        proof = bank.proof("POST", "/oauth2/token", nonce=nonce)
+        assert (await bank.credentials(proof=proof)).is_success
+        assert told(await bank.credentials(proof=proof)) == "its jti was used before"
+
+    async def test_is_not_looked_at_unless_asked_for(self, bank: PartnerProgram):
+        response = await bank.credentials(proof=bank.proof("POST", "/oauth2/token", nonce="anything"))
+        assert response.is_success
+        assert "dpop-nonce" not in response.headers

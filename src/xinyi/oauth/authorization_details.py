@@ -1,7 +1,8 @@
 """``authorization_details`` (RFC 9396) of our one type: which scenario, and of whom."""
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
+import msgspec
 from msgspec import Meta, Struct
 
 from ..kernel.errors import XinyiError
@@ -40,6 +41,12 @@ class GrantedDetail(Struct, frozen=True, forbid_unknown_fields=True):
     scenario: Annotated[str, Meta(description="The scenario's id.", examples=["bike-deposit"])]
     version: Annotated[int, Meta(description="The version that was consented to.", examples=[1])]
     consent_id: Annotated[str, Meta(description="Name it in checks.", examples=["cns_01kb0x4m9v5w8q2r7s3t6y1zab"])]
+
+
+def json_schema(uri: str) -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of what can be asked for, made of what reads it. ``uri``: where it is found."""
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": uri, "title": TYPE}
+    return {**head, **msgspec.json.schema(RequestedDetail)}
 
 
 def parse_details(text: str) -> RequestedDetail:

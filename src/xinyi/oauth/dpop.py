@@ -15,6 +15,7 @@ from ..kernel.clock import Clock
 from ..partners.keys import NotAKey, public_key
 from ..storage.once import Forgotten, Uses
 from .jose import KEY_TYPES, JwtProblem, PublicKey, UnverifiedJwt, check_times, read_jwt
+from .nonces import Nonces
 
 LATE: Final = 60.0
 """How far behind ``iat`` may be, in seconds."""
@@ -42,8 +43,9 @@ class Proof(Struct, frozen=True):
 class ProofVerifier:
     """Checks proofs against the configured issuer's address, never against what a header says about the host."""
 
-    def __init__(self, issuer: str, clock: Clock, uses: Uses) -> None:
+    def __init__(self, issuer: str, clock: Clock, uses: Uses, nonces: Nonces | None = None) -> None:
         self._issuer = issuer
+        self._nonces = nonces
         self._clock = clock
         self._uses = uses
         self._keys: OrderedDict[str, PublicKey] = OrderedDict()
@@ -78,6 +80,8 @@ class ProofVerifier:
             raise JwtProblem("the proof is by another key than the one the token is bound to")
         if not proof.is_signed_by(key):
             raise JwtProblem("the signature is not by the key in the header")
+        if self._nonces is not None:
+            self._nonces.require(proof.claims.get("nonce"))
         return Proof(made_by, b64url(hashlib.sha256(f"{made_by}\0{proof.claims['jti']}".encode()).digest()), made)
 
     async def use(self, proof: Proof) -> None:

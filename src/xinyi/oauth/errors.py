@@ -27,6 +27,7 @@ class ErrorCode(StrEnum):
     ACCESS_DENIED = "access_denied"
     INVALID_AUTHORIZATION_DETAILS = "invalid_authorization_details"  # RFC 9396 §5
     INVALID_DPOP_PROOF = "invalid_dpop_proof"  # RFC 9449 §5
+    USE_DPOP_NONCE = "use_dpop_nonce"  # RFC 9449 §8
     REQUEST_NOT_SUPPORTED = "request_not_supported"  # OpenID Connect Core §3.1.2.6
     TEMPORARILY_UNAVAILABLE = "temporarily_unavailable"
     SERVER_ERROR = "server_error"

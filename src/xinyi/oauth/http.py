@@ -200,6 +200,30 @@ class OAuthController(Controller):
         return Response(metadata.protected_resource(oauth.issuer), headers=_PUBLIC)
 
     @get(
+        metadata.DETAILS,
+        summary="Read what can be asked for",
+        operation_id="getAuthorizationDetailsTypes",
+        responses=_shows(metadata.details_types(_SHOWN_ISSUER)),
+        security=[{}],
+        sync_to_thread=False,
+    )
+    def details_types(self, oauth: NamedDependency[OAuthService]) -> Response[dict[str, Any]]:
+        """The types of `authorization_details` (RFC 9396) with the JSON Schema of each. There is one."""
+        return Response(metadata.details_types(oauth.issuer), headers=_PUBLIC)
+
+    @get(
+        metadata.DETAILS_SCHEMA,
+        summary="Read the JSON Schema of what can be asked for",
+        operation_id="getAuthorizationDetailsSchema",
+        responses=_shows(metadata.details_schema(_SHOWN_ISSUER)),
+        security=[{}],
+        sync_to_thread=False,
+    )
+    def details_schema(self, oauth: NamedDependency[OAuthService]) -> Response[dict[str, Any]]:
+        """The JSON Schema (draft 2020-12) of a `credit_scenario_check` in `authorization_details`."""
+        return Response(metadata.details_schema(oauth.issuer), headers=_PUBLIC)
+
+    @get(
         metadata.JWKS,
         summary="Read the token keys",
         operation_id="getTokenKeys",

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from ..partners.service import PARTNER_SCOPES, SOURCE_SCOPES
-from .authorization_details import TYPE
+from .authorization_details import TYPE, json_schema
 from .jose import ALGORITHMS
 from .token import GRANT_TYPES
 
@@ -11,10 +11,14 @@ AUTHORIZATION_SERVER: Final = "/.well-known/oauth-authorization-server"
 PROTECTED_RESOURCE: Final = "/.well-known/oauth-protected-resource"
 INTROSPECT: Final = "/oauth2/introspect"
 REVOKE: Final = "/oauth2/revoke"
+DETAILS: Final = "/oauth2/authorization-details-types"
+DETAILS_SCHEMA: Final = f"{DETAILS}/{TYPE}"
 AUTHORIZE: Final = "/oauth2/authorize"
 JWKS: Final = "/oauth2/jwks"
 PAR: Final = "/oauth2/par"
 TOKEN: Final = "/oauth2/token"  # noqa: S105 (a path)
+
+DOCUMENTATION: Final = "/docs"
 
 _SCOPES: Final = sorted(PARTNER_SCOPES | SOURCE_SCOPES)
 
@@ -37,8 +41,10 @@ def authorization_server(issuer: str) -> dict[str, Any]:
         "code_challenge_methods_supported": ["S256"],
         "dpop_signing_alg_values_supported": list(ALGORITHMS),
         "authorization_details_types_supported": [TYPE],
+        "authorization_details_types_metadata_endpoint": issuer + DETAILS,
         "authorization_response_iss_parameter_supported": True,
         "ui_locales_supported": ["zh", "en"],
+        "service_documentation": issuer + DOCUMENTATION,
     }
 
 
@@ -61,4 +67,23 @@ def protected_resource(issuer: str) -> dict[str, Any]:
         "dpop_signing_alg_values_supported": list(ALGORITHMS),
         "dpop_bound_access_tokens_required": True,
         "authorization_details_types_supported": [TYPE],
+        "resource_documentation": issuer + DOCUMENTATION,
     }
+
+
+def details_types(issuer: str) -> dict[str, Any]:
+    """What can be in ``authorization_details``, by type (draft-zehavi-oauth-rar-metadata)."""
+    return {
+        TYPE: {
+            "version": "1",
+            "description": "A consent to check one subject against one scenario: exactly one in a request.",
+            "documentation_uri": issuer + DOCUMENTATION,
+            "schema": details_schema(issuer),
+            "examples": [{"type": TYPE, "scenario": "bike-deposit", "version": 1}],
+        }
+    }
+
+
+def details_schema(issuer: str) -> dict[str, Any]:
+    """The JSON Schema of the one type."""
+    return json_schema(issuer + DETAILS_SCHEMA)

@@ -10,6 +10,7 @@ from ..web.principal import STANDING_OPTION, Principal
 from ..web.rates import OPTION, Limit, noting
 from .access_token import Revoked
 from .jose import JwtProblem
+from .nonces import NonceNeeded
 from .service import OAuthService
 
 _PREFIX: Final = "/v1/"
@@ -20,8 +21,9 @@ class AuthMiddleware:
 
     A request without one goes on without a principal: guards decide whether it may. Every other one is counted against
     its client's rate, and asks whether the client may still act unless the handler's service does: see
-    ``web.rates.OPTION`` and ``web.principal.STANDING_BY_SERVICE``. Raises ``XinyiError``: INVALID_TOKEN,
-    INVALID_DPOP_PROOF, RATE_LIMITED, NOT_ENTITLED, PARTNER_SUSPENDED, UNAVAILABLE.
+    ``web.rates.OPTION`` and ``web.principal.STANDING_BY_SERVICE``. Every answer to a proof brings a nonce, if they are
+    wanted: see ``web.middleware``. Raises ``XinyiError``: INVALID_TOKEN, INVALID_DPOP_PROOF, USE_DPOP_NONCE,
+    RATE_LIMITED, NOT_ENTITLED, PARTNER_SUSPENDED, UNAVAILABLE.
     """
 
     def __init__(self, app: ASGIApp, *, oauth: OAuthService) -> None:
@@ -30,6 +32,8 @@ class AuthMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["user"] = None
+        if self._oauth.nonces is not None and scope["type"] == ScopeType.HTTP and _is_proved(scope):
+            scope["state"]["dpop_nonce"] = self._oauth.nonces.current()
         if scope["type"] == ScopeType.HTTP and scope["path"].startswith(_PREFIX):
             scope["user"] = await self._principal(scope)
         await self._app(scope, receive, send)
@@ -62,11 +66,18 @@ class AuthMiddleware:
                 counted.drop()
         except Revoked as problem:
             raise XinyiError(Code.INVALID_TOKEN, str(problem), source="Authorization") from None
+        except NonceNeeded as problem:
+            raise XinyiError(Code.USE_DPOP_NONCE, str(problem), source="DPoP") from None
         except JwtProblem as problem:
             raise XinyiError(Code.INVALID_DPOP_PROOF, str(problem), source="DPoP") from None
         if not options.get(STANDING_OPTION):
             await self._oauth.require_standing(principal.client_id)
         return principal
+
+
+def _is_proved(scope: HTTPScope) -> bool:
+    """Whether the answer should bring a nonce: one to a proof isn't kept by anybody on its way (RFC 9449 §8.2)."""
+    return any(name == b"dpop" for name, _ in scope["headers"])
 
 
 def _path(scope: HTTPScope) -> str:

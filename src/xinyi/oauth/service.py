@@ -21,6 +21,7 @@ from .errors import ErrorCode, OAuthError
 from .inspection import IntrospectionAnswer, TokenInspector
 from .jose import JwtProblem
 from .metadata import PAR, TOKEN
+from .nonces import NonceNeeded, Nonces
 from .par import PushedRequests
 from .refresh_tokens import RefreshTokens
 from .sign_in import NoSignIn, SandboxSignIn
@@ -53,7 +54,8 @@ class OAuthService:
         self.ring = keys.token
         self.sessions = sessions
         self.tokens = AccessTokens(settings.issuer, clock, cache, keys.token)
-        self.proofs = ProofVerifier(settings.issuer, clock, uses)
+        self.nonces = Nonces(keys.opaque, clock) if settings.dpop_nonces else None
+        self.proofs = ProofVerifier(settings.issuer, clock, uses, self.nonces)
         self.requests = PushedRequests(
             clock, cache, keys.opaque, database, consents=consents, scenarios=scenarios, subjects=subjects
         )
@@ -126,5 +128,7 @@ class OAuthService:
             raise OAuthError(ErrorCode.INVALID_REQUEST, "a DPoP proof is missing: tokens are bound to its key")
         try:
             return await self.proofs.verify(proofs, "POST", path)
+        except NonceNeeded as problem:
+            raise OAuthError(ErrorCode.USE_DPOP_NONCE, str(problem)) from None
         except JwtProblem as problem:
             raise OAuthError(ErrorCode.INVALID_DPOP_PROOF, str(problem)) from None

@@ -68,6 +68,8 @@ class ExchangeMiddleware:
                 given += [header for header in self._headers if header[0] not in set_]
                 if (rate := scope["state"].get("rate")) is not None:
                     given += rate.headers()
+                if (nonce := scope["state"].get("dpop_nonce")) is not None:
+                    given.append((b"dpop-nonce", nonce.encode()))
                 message["headers"] = given
             await send(message)
 
