@@ -13,7 +13,7 @@ from litestar.middleware import DefineMiddleware
 from .batches.http import CheckBatchController
 from .catalogue.http import list_record_types
 from .checks.http import CheckController
-from .consents.http import ConsentController
+from .consents.http import ConsentAskController, ConsentController
 from .events.http import EventController, EventSubscriptionController
 from .health import live, ready
 from .kernel.clock import Clock
@@ -44,6 +44,7 @@ from .wiring import Services
 API: Final = (
     CheckBatchController,
     CheckController,
+    ConsentAskController,
     ConsentController,
     EventController,
     EventSubscriptionController,

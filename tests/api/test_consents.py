@@ -11,7 +11,7 @@ import pytest
 from tests.support.pairs import Pair
 from tests.support.rooms import calling
 from tests.support.world import Subject, World, new_world
-from xinyi.consents.http import ConsentController
+from xinyi.consents.http import ConsentAskController, ConsentController
 from xinyi.consents.model import Consent
 from xinyi.partners.model import Client
 from xinyi.web.principal import Principal, Scope
@@ -45,7 +45,7 @@ def partner(
     world: World, client: Client, *scopes: Scope, bound: str | None = None
 ) -> AbstractAsyncContextManager[httpx.AsyncClient]:
     principal = Principal(client.id, frozenset(scopes), "jkt", partner_id=client.partner_id, consent_id=bound)
-    return calling(world, [ConsentController], principal)
+    return calling(world, [ConsentAskController, ConsentController], principal)
 
 
 async def test_a_partner_sees_how_its_own_consent_stands(
@@ -62,11 +62,14 @@ async def test_a_partner_sees_how_its_own_consent_stands(
         "form": "separate",
         "uses": "recurring",
         "use_count": 0,
+        "channel": "redirect",
         "subject": world.services.subjects.pairwise(subject.id, consent.partner_id),
         "created_at": "2026-11-02T08:00:00Z",
         "request_expires_at": "2026-11-02T09:00:00Z",
         "authorised_at": "2026-11-02T08:00:00Z",
         "expires_at": "2027-11-02T08:00:00Z",
+        "notice_digest": consent.notice_digest,
+        "text_digest": None,
         "ended": None,
     }
 

@@ -209,8 +209,10 @@ async def add_extension(tx: AsyncConnection, extension: Extension) -> None:
 
 async def extensions_of(tx: AsyncConnection, consent_id: str) -> list[Extension]:
     """The extensions of a consent that were asked for, newest first."""
-    wanted = select(extensions).where(extensions.c.consent_id == consent_id).order_by(extensions.c.id.desc())
-    return [msgspec.convert(dict(row._mapping), Extension) for row in await tx.execute(wanted)]
+    names = Extension.__struct_fields__
+    wanted = select(*(extensions.c[name] for name in names)).where(extensions.c.consent_id == consent_id)
+    rows = await tx.execute(wanted.order_by(extensions.c.id.desc()))
+    return [msgspec.convert(dict(zip(names, row, strict=True)), Extension) for row in rows]
 
 
 async def last_refused_extension(tx: AsyncConnection, consent_id: str) -> datetime | None:

@@ -262,6 +262,17 @@ class ConsentService:
             await self._journal.write(tx, now, Change(Event.WITHDRAWN, withdrawn))
             return withdrawn
 
+    async def give_up(self, consent_id: str, partner_id: str, client_id: str) -> Consent:
+        """As :meth:`withdraw`, by the partner: also by one that is suspended, whose wish to let go is welcome.
+
+        Raises ``XinyiError(NOT_ENTITLED)`` for a client that is disabled, else as :meth:`withdraw`.
+        """
+        async with self._database.read() as tx:
+            client = await self._partners.client(tx, client_id)
+        if client is None or not client.active:
+            raise XinyiError(Code.NOT_ENTITLED, "the client is disabled")
+        return await self.withdraw(consent_id, Party.PARTNER, partner_id)
+
     async def pause(self, consent_id: str, subject_id: str) -> Consent:
         """Checks are refused until the subject resumes. Raises ``XinyiError``: NOT_FOUND, WRONG_STATE."""
         async with self._database.transaction() as tx:
