@@ -13,6 +13,7 @@ from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..consents import repo as consents_repo
+from ..consents.events import CONSUMED, told
 from ..consents.model import Consent, ConsentState, refusal, spend, state
 from ..kernel.clock import Clock, whole_seconds
 from ..kernel.errors import Code
@@ -25,7 +26,7 @@ from ..records.service import RecordService
 from ..scenarios.disclosure import Disclosure, disclose
 from ..scenarios.model import Scenario
 from ..scenarios.registry import Registry
-from ..storage import idempotency
+from ..storage import idempotency, outbox
 from ..storage.database import Database
 from ..storage.idempotency import Use
 from ..subjects.service import SubjectService
@@ -106,7 +107,7 @@ class CheckService:
         drafts = await self._draft(tx, todo, consents, clients, at, results)
         if after is not None:
             await after()
-        await self._commit(tx, drafts, at, results)
+        await self._commit(tx, drafts, consents, at, results)
         if twins:
             results.update(zip(twins, await self.run_within(tx, [asks[index] for index in twins]), strict=True))
         return [results[index] for index in range(len(asks))]
@@ -282,13 +283,23 @@ class CheckService:
         return _Draft(index=index, ask=ask, check_id=check_id, subject_id=consent.subject_id, entry=entry, code=code)
 
     async def _commit(
-        self, tx: AsyncConnection, drafts: Sequence[_Draft], at: datetime, results: dict[int, Result]
+        self,
+        tx: AsyncConnection,
+        drafts: Sequence[_Draft],
+        consents: Mapping[str, Consent],
+        at: datetime,
+        results: dict[int, Result],
     ) -> None:
-        """Stores the results; the ledger comes last, since its head is the lock that everyone waits for."""
+        """Stores the results; the ledger comes last, since its head is the lock that everyone waits for.
+
+        ``consents`` are as the drafts leave them.
+        """
         if not drafts:
             return
         spent = Counter(draft.ask.request.consent_id for draft in drafts if draft.answer is not None)
         await consents_repo.count_uses(tx, spent, at)
+        used_up = [consents[consent_id] for consent_id in sorted(spent) if consents[consent_id].once]
+        await outbox.put(tx, [told(CONSUMED, consent, at) for consent in used_up], at)
         await idempotency.store(
             tx,
             [

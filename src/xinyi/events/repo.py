@@ -9,6 +9,7 @@ from msgspec.structs import asdict
 from sqlalchemy import ColumnElement, Select, and_, case, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ..kernel.clock import whole_seconds
 from ..storage.outbox import outbox
 from ..storage.sql import insert_ignoring, insert_rows
 from .model import Delivery, DeliveryState, Event, Failure, NumberedEvent, Status, Subscription
@@ -358,4 +359,4 @@ def _numbered(rows: Any) -> list[NumberedEvent]:
 
 
 def _event(row: Any) -> Event:
-    return msgspec.convert({"id": row.id, "type": row.type, "timestamp": row.at, "data": row.data}, Event)
+    return Event(row.id, row.type, whole_seconds(row.at), row.data)

@@ -62,7 +62,8 @@ async def test_the_servers_role_may_do_what_is_said_beside_each_table_and_no_mor
             held = {right for right in Right if await tx.scalar(question, {"table": table.name, "right": right.value})}
             assert held == set(rights(table)), table.name
             assert (Right.UPDATE in held) is (
-                table.name not in {*REWRITES, "consent_copies", "events", "installation", "outbox", "withholdings"}
+                table.name
+                not in {*REWRITES, "consent_copies", "events", "installation", "key_changes", "outbox", "withholdings"}
             ), table.name
 
 

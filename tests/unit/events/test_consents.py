@@ -1,0 +1,66 @@
+"""What happens to consents is told, whoever or whatever causes it, and no record speaks in it."""
+
+from tests.support.events import Told
+from tests.support.world import ask
+from xinyi.consents.events import CONSUMED, EXPIRING
+from xinyi.consents.model import Event, Party
+from xinyi.events.model import EventType
+
+
+def test_each_change_of_a_consent_has_its_type():
+    """But for the request, which the partner makes itself."""
+    changes = {f"consent.{change}" for change in {*Event, CONSUMED, EXPIRING} - {Event.REQUESTED}}
+    assert changes == {type_.value for type_ in EventType if type_.startswith("consent.")}
+
+
+async def test_the_life_of_a_consent_is_told(told: Told):
+    world, consents = told.world, told.world.services.consents
+    bike, person = await world.client("bike-deposit", kind="bike-share"), await world.subject()
+    assert bike.partner_id is not None
+    await told.subscribe(partner=bike.partner_id)
+    consent = await world.consent(bike, "bike-deposit", person)
+    await consents.pause(consent.id, person.id)
+    await consents.resume(consent.id, person.id)
+    await consents.withdraw(consent.id, by=Party.SUBJECT, who=person.id)
+    await told.tell()
+
+    events = [message.event for message in told.receiver.taken]
+    assert [event["type"].removeprefix("consent.") for event in events] == [
+        "authorised",
+        "paused",
+        "resumed",
+        "withdrawn",
+    ]
+    assert {event["data"]["consent_id"] for event in events} == {consent.id}
+    assert (events[-1]["data"]["reason"], events[-1]["data"]["ended_by"]) == ("withdrawn_by_subject", "subject")
+
+
+async def test_a_check_that_uses_a_consent_up_is_told_and_refusals_are_not(told: Told):
+    world = told.world
+    hotel, person = await world.client("hotel-deposit", kind="hotel"), await world.subject()
+    assert hotel.partner_id is not None
+    await told.subscribe(told.receiver, EventType.CONSENT_CONSUMED, partner=hotel.partner_id)
+    consent = await world.consent(hotel, "hotel-deposit", person)
+    for _ in range(2):  # the second one is refused
+        await world.check(ask(hotel, consent))
+    await told.tell()
+
+    [message] = told.receiver.taken
+    data = message.event["data"]
+    assert (data["consent_id"], data["state"], data["reason"]) == (consent.id, "consumed", "used_up")
+
+
+async def test_time_is_told_as_well(told: Told):
+    world = told.world
+    hotel, person = await world.client("hotel-deposit", kind="hotel"), await world.subject()
+    assert hotel.partner_id is not None
+    await told.subscribe(partner=hotel.partner_id)
+    await world.consent(hotel, "hotel-deposit", person)
+    for _ in range(16):
+        await world.services.consent_sweep.run()
+        await told.pass_time(hours=12)
+    assert [message.event["type"] for message in told.receiver.taken] == [
+        "consent.authorised",
+        "consent.expiring",
+        "consent.expired",
+    ]
