@@ -103,14 +103,14 @@ class Population:
             client = self._clients[number % len(self._clients)]
             yield (
                 *(consent_id, client.partner_id, client.id, scenario.id, scenario.version, scenario.digest, units),
-                *(scenario.consent.form.value, scenario.consent.uses.value, subject_id, "zh", "bench"),
+                *(scenario.consent.form.value, scenario.consent.uses.value, "redirect", subject_id, "zh", "bench"),
                 *(now, ends, now, ends, 0),
             )
 
 
 _CONSENT_COLUMNS: Final = (
     *("id", "partner_id", "client_id", "scenario_id", "scenario_version", "scenario_digest", "units"),
-    *("form", "uses", "subject_id", "language", "notice_digest"),
+    *("form", "uses", "channel", "subject_id", "language", "notice_digest"),
     *("created_at", "request_expires_at", "authorised_at", "expires_at", "use_count"),
 )
 

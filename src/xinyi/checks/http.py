@@ -7,6 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import HeaderParameter, JSONBody, PathParameter
 
 from ..kernel.errors import Code, XinyiError
+from ..web.direct import Direct
 from ..web.principal import STANDING_BY_SERVICE, Principal, Scope, provide_principal, requires
 from ..web.problem import problems
 from ..web.rates import OPTION, Limit
@@ -53,6 +54,7 @@ class CheckController(Controller):
         summary="Check one subject against one scenario",
         opt={**STANDING_BY_SERVICE, OPTION: Limit.CHECKS},
         status_code=200,
+        middleware=(Direct,),
         responses=problems(
             Code.MALFORMED,
             *_UNAUTHENTICATED,

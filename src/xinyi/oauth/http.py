@@ -12,6 +12,7 @@ from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIType, Operat
 from msgspec import Meta, Struct
 
 from ..kernel.errors import XinyiError
+from ..web.direct import Direct
 from ..web.rates import noting
 from . import metadata
 from .access_token import TokenAnswer
@@ -263,6 +264,7 @@ class OAuthController(Controller):
         summary="Get an access token",
         operation_id="getToken",
         operation_class=_TokenOperation,
+        middleware=(Direct,),
         request_max_body_size=MAX_BODY,
         responses=_ERRORS,
         security=[{}],
