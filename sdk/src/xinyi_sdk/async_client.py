@@ -11,7 +11,8 @@ from ._async_resources.checks import AsyncChecks
 from ._async_resources.consents import AsyncConsents
 from ._async_resources.ledger import AsyncLedger
 from ._async_resources.metadata import AsyncMetadata
-from ._async_resources.records import AsyncRecords
+from ._async_resources.partner import AsyncPartner
+from ._async_resources.records import AsyncDisputes, AsyncRecords
 from ._async_resources.scenarios import AsyncScenarios
 from ._engine import Engine
 from ._keys import PrivateKey
@@ -63,6 +64,8 @@ class AsyncXinyi:
         self.checks = AsyncChecks(engine, driver)
         self.batches = AsyncBatches(engine, driver)
         self.records = AsyncRecords(engine, driver)
+        self.disputes = AsyncDisputes(engine, driver)
+        self.partner = AsyncPartner(engine, driver)
         self.ledger = AsyncLedger(engine, driver)
         self.metadata = AsyncMetadata(engine, driver)
 

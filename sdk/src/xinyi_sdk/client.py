@@ -13,7 +13,8 @@ from ._resources.checks import Checks
 from ._resources.consents import Consents
 from ._resources.ledger import Ledger
 from ._resources.metadata import Metadata
-from ._resources.records import Records
+from ._resources.partner import Partner
+from ._resources.records import Disputes, Records
 from ._resources.scenarios import Scenarios
 from ._settings import MAX_RETRIES, TIMEOUT, config_from, retries
 from .observe import Observer, RawResponse
@@ -62,6 +63,8 @@ class Xinyi:
         self.checks = Checks(engine, driver)
         self.batches = Batches(engine, driver)
         self.records = Records(engine, driver)
+        self.disputes = Disputes(engine, driver)
+        self.partner = Partner(engine, driver)
         self.ledger = Ledger(engine, driver)
         self.metadata = Metadata(engine, driver)
 

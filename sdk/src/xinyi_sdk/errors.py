@@ -25,6 +25,7 @@
     │   ├── InvalidRequest          400, 405, 413, 415, 422, 431
     │   │   └── IdempotencyKeyReused
     │   ├── RateLimited             429
+    │   │   └── CoolingDown         too early to ask this subject again
     │   └── Unavailable             5xx
     ├── CallbackInvalid             the callback isn't the one that was asked for
     ├── ConsentFailed               the redirect came back with an error
@@ -55,6 +56,7 @@ __all__ = [
     "ConsentRequired",
     "ConsentUnread",
     "ConsentWithdrawn",
+    "CoolingDown",
     "IdempotencyKeyReused",
     "InvalidRequest",
     "InvalidResponse",
@@ -232,6 +234,12 @@ class RateLimited(APIError):
     hint = "Wait for retry_after seconds, or slow down."
 
 
+class CoolingDown(RateLimited):
+    """It is too early to ask this subject again, or to remind them."""
+
+    hint = "Wait for retry_after seconds; asking sooner doesn't help."
+
+
 class Unavailable(APIError):
     """The platform can't answer for now, still after the retries. This is an outage, never an outcome."""
 
@@ -328,6 +336,7 @@ _BY_CODE: Final[Mapping[str, type[APIError]]] = {
     "consent_expired": ConsentExpired,
     "consent_consumed": ConsentConsumed,
     "consent_outdated": ConsentOutdated,
+    "cooling_down": CoolingDown,
     "idempotency_key_reused": IdempotencyKeyReused,
     # RFC 6749 §5.2 and RFC 9449 §5 answer these with 400
     "invalid_client": AuthenticationError,

@@ -1,8 +1,10 @@
 # Written by tools/sdk_async.py from _resources/consents.py: edit that, then run 'make sdk-async'.
 """Asking subjects for their consent, and what became of it."""
 
+from collections.abc import AsyncIterator
+
 from .._operations import consents as operations
-from ..models.consents import Consent, ConsentRequest, Subject
+from ..models.consents import Consent, ConsentCopy, ConsentLink, ConsentRequest, Extension, Reminder, Subject
 from .base import Resource
 
 
@@ -39,3 +41,48 @@ class AsyncConsents(Resource):
     async def withdraw(self, consent_id: str) -> Consent:
         """Gives the consent up, at once and for good; receipts of earlier checks stay valid. Raises ``NotFound``."""
         return await self._driver.run(operations.withdraw_consent(self._engine, consent_id))
+
+    async def ask(
+        self,
+        *,
+        scenario: str,
+        subject: Subject | str,
+        version: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> ConsentLink:
+        """Asks a subject for a consent outside a redirect: at a counter, by letter, in a message.
+
+        Show the QR code or send the link of what you get, then :meth:`wait`. Raises ``CoolingDown`` for a while after
+        the subject refused the same, ``WrongState`` while an ask waits, and ``NotEntitled``.
+        """
+        return await self._driver.run(operations.ask(self._engine, scenario, subject, version, idempotency_key))
+
+    async def wait(self, consent_id: str) -> Consent:
+        """Waits until the subject has decided, or the time to do so is over: an hour at most. Raises ``NotFound``."""
+        return await self._driver.run(operations.wait(self._engine, consent_id))
+
+    def list(self, *, state: str | None = None, scenario: str | None = None) -> AsyncIterator[Consent]:
+        """Your consents, newest first: all of them, those in a state now, or those to a scenario."""
+        return self._driver.iterate(lambda cursor: operations.list_consents(self._engine, state, scenario, cursor))
+
+    async def copy(self, consent_id: str) -> ConsentCopy:
+        """The signed copy of a written consent, to archive. Raises ``NotFound``, also when it isn't written."""
+        return await self._driver.run(operations.copy(self._engine, consent_id))
+
+    async def extend(self, consent_id: str, *, days: int | None = None) -> Extension:
+        """Asks the subject for more time, who decides within a week and while the consent lasts. It keeps its id.
+
+        Raises ``WrongState``, ``CoolingDown``, ``ConsentOutdated`` or ``NotFound``.
+        """
+        return await self._driver.run(operations.extend(self._engine, consent_id, days))
+
+    async def extensions(self, consent_id: str) -> tuple[Extension, ...]:
+        """What more time was asked for, and what became of it, newest first. Raises ``NotFound``."""
+        return await self._driver.run(operations.extensions(self._engine, consent_id))
+
+    async def remind(self, consent_id: str) -> Reminder:
+        """Shows the subject once more what waits for their answer.
+
+        Raises ``CoolingDown`` when it is too early, ``WrongState`` when nothing waits, or ``NotFound``.
+        """
+        return await self._driver.run(operations.remind(self._engine, consent_id))

@@ -9,15 +9,26 @@ from msgspec import Struct
 
 from .._encoding import Secrets
 from .._engine import Engine, random_text
-from .._flow import Flow
+from .._flow import Flow, Page, pause
 from .._keys import SigningKey, proof_key, s256
 from .._problems import read
 from .._retry import utc
 from ..errors import CallbackInvalid, ConsentFailed, ConsentRefused, ConsentUnread, InvalidResponse, XinyiError
-from ..models.consents import Consent, ConsentRequest, Subject
-from .common import Data, segment
+from ..models.consents import (
+    Consent,
+    ConsentCopy,
+    ConsentLink,
+    ConsentRequest,
+    ConsentState,
+    Extension,
+    Reminder,
+    Subject,
+)
+from .common import Data, Items, page_of, segment
 
 DETAIL_TYPE: Final = "credit_scenario_check"
+LOOK_AGAIN: Final = (2.0, 10.0)
+"""Seconds between looks at a consent that waits for its subject: at first, and in the end."""
 
 
 class _Pushed(Struct, frozen=True):
@@ -35,12 +46,57 @@ def withdraw_consent(engine: Engine, consent_id: str) -> Flow[Consent]:
     return read(response, Data[Consent]).data
 
 
+def list_consents(engine: Engine, state: str | None, scenario: str | None, cursor: str | None) -> Flow[Page[Consent]]:
+    return page_of(engine, "/v1/consents", Items[Consent], cursor, state=state, scenario=scenario)
+
+
+def ask(
+    engine: Engine, scenario: str, subject: Subject | str, version: int | None, idempotency_key: str | None
+) -> Flow[ConsentLink]:
+    body: dict[str, Any] = {"scenario": scenario, "subject": _subject(subject)}
+    if version is not None:
+        body["version"] = version
+    response = yield from engine.call("POST", "/v1/consents", body=body, idempotency_key=idempotency_key)
+    return read(response, Data[ConsentLink]).data
+
+
+def wait(engine: Engine, consent_id: str) -> Flow[Consent]:
+    seconds, longest = LOOK_AGAIN
+    while True:
+        consent = yield from get_consent(engine, consent_id)
+        if consent.state != ConsentState.AWAITING_AUTHORISATION:
+            return consent
+        yield from pause(seconds)
+        seconds = min(seconds * 1.5, longest)
+
+
+def copy(engine: Engine, consent_id: str) -> Flow[ConsentCopy]:
+    response = yield from engine.call("GET", f"/v1/consents/{segment(consent_id)}/copy", consent_id=consent_id)
+    return read(response, Data[ConsentCopy]).data
+
+
+def extend(engine: Engine, consent_id: str, days: int | None) -> Flow[Extension]:
+    body = {} if days is None else {"days": days}
+    response = yield from engine.call("POST", f"/v1/consents/{segment(consent_id)}/extensions", body=body)
+    return read(response, Data[Extension]).data
+
+
+def extensions(engine: Engine, consent_id: str) -> Flow[tuple[Extension, ...]]:
+    response = yield from engine.call("GET", f"/v1/consents/{segment(consent_id)}/extensions")
+    return read(response, Data[tuple[Extension, ...]]).data
+
+
+def remind(engine: Engine, consent_id: str) -> Flow[Reminder]:
+    response = yield from engine.call("POST", f"/v1/consents/{segment(consent_id)}/reminders")
+    return read(response, Data[Reminder]).data
+
+
 def start_consent(
     engine: Engine, scenario: str, redirect_uri: str, subject: Subject | str | None, state: str | None
 ) -> Flow[ConsentRequest]:
     detail: dict[str, Any] = {"type": DETAIL_TYPE, "scenario": scenario}
     if subject is not None:
-        detail["subject"] = Subject(identifier=subject) if isinstance(subject, str) else subject
+        detail["subject"] = _subject(subject)
     key = SigningKey.generate()  # the request's own, so that any process of the partner can finish it
     verifier, state = random_text(), state or random_text()
     members = {
@@ -103,3 +159,7 @@ def code_from(callback_url: str, request: ConsentRequest) -> str:
     if not members.get("code"):
         raise CallbackInvalid("code is missing")
     return members["code"]
+
+
+def _subject(subject: Subject | str) -> Subject:
+    return Subject(identifier=subject) if isinstance(subject, str) else subject

@@ -5,13 +5,61 @@ that one that is new to this version survives; :class:`Outcome`, :class:`Consent
 those known today.
 """
 
-from .batches import Batch, BatchItem, BatchOutcomes, BatchState, Question
-from .checks import Answer, Criterion, Outcome
-from .common import ScenarioVersion, Text
-from .consents import Consent, ConsentEnd, ConsentRequest, ConsentState, Subject
-from .ledger import InclusionProof
-from .metadata import Behaviour, ErrorCode, OutcomeWording, RecordField, RecordType
-from .records import RecordBatch, RecordError
+from .batches import (
+    Batch,
+    BatchItem,
+    BatchOutcomes,
+    BatchState,
+    Question,
+)
+from .checks import (
+    Answer,
+    Criterion,
+    Outcome,
+)
+from .common import (
+    ScenarioVersion,
+    Text,
+    Unit,
+)
+from .consents import (
+    Consent,
+    ConsentCopy,
+    ConsentEnd,
+    ConsentLink,
+    ConsentRequest,
+    ConsentState,
+    Extension,
+    ExtensionState,
+    Reminder,
+    Subject,
+)
+from .ledger import (
+    InclusionProof,
+)
+from .metadata import (
+    Behaviour,
+    ErrorCode,
+    OutcomeWording,
+    RecordField,
+    RecordType,
+)
+from .partner import (
+    GivenScenario,
+    PartnerClient,
+    PartnerInfo,
+    PartnerKey,
+)
+from .records import (
+    Correction,
+    Dispute,
+    DisputeState,
+    RecordBatch,
+    RecordError,
+    Repaired,
+    RepairedRecord,
+    SourceRecord,
+)
 from .scenarios import (
     DryRun,
     DryRunAnswer,
@@ -32,29 +80,45 @@ __all__ = [
     "BatchState",
     "Behaviour",
     "Consent",
+    "ConsentCopy",
     "ConsentEnd",
+    "ConsentLink",
     "ConsentRequest",
     "ConsentState",
+    "Correction",
     "Criterion",
+    "Dispute",
+    "DisputeState",
     "DryRun",
     "DryRunAnswer",
     "DryRunCase",
     "DryRunResult",
     "ErrorCode",
+    "Extension",
+    "ExtensionState",
     "Fact",
+    "GivenScenario",
     "InclusionProof",
     "Outcome",
     "OutcomeWording",
+    "PartnerClient",
+    "PartnerInfo",
+    "PartnerKey",
     "Question",
     "RecordBatch",
     "RecordError",
     "RecordField",
     "RecordType",
+    "Reminder",
+    "Repaired",
+    "RepairedRecord",
     "Scenario",
     "ScenarioConsent",
     "ScenarioCriterion",
     "ScenarioSummary",
     "ScenarioVersion",
+    "SourceRecord",
     "Subject",
     "Text",
+    "Unit",
 ]

@@ -19,3 +19,9 @@ class ScenarioVersion(Struct, frozen=True):
     id: str
     version: int
     digest: str
+
+
+class Unit(Text, frozen=True):
+    """What a count counts: ``6 个月``, ``6 months``; ``en_one`` is the English of one."""
+
+    en_one: str

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from .common import Text
+from .common import Text, Unit
 
 
 class RecordField(Struct, frozen=True, kw_only=True):
@@ -16,7 +16,7 @@ class RecordField(Struct, frozen=True, kw_only=True):
     required: bool
     min: int | None = None
     max: int | None = None
-    unit: Text | None = None
+    unit: Unit | None = None
     max_length: int | None = None
     values: Mapping[str, Text] | None = None
     ends_validity: bool = False

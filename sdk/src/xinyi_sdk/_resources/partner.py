@@ -1,0 +1,32 @@
+"""The partner itself: its rights and its keys."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from .._operations import partner as operations
+from ..models.partner import PartnerInfo, PartnerKey
+from .base import Resource
+
+
+class Partner(Resource):
+    """The partner itself. Needs the scope ``partner``."""
+
+    def get(self) -> PartnerInfo:
+        """The partner as it is registered, and what this client may do."""
+        return self._driver.run(operations.get(self._engine))
+
+    def keys(self) -> tuple[PartnerKey, ...]:
+        """The public keys that this client may authenticate with, the oldest first."""
+        return self._driver.run(operations.keys(self._engine))
+
+    def add_key(self, public_jwk: Mapping[str, Any]) -> PartnerKey:
+        """Registers a further key: the public JWK, or the ``jwks.json`` of ``xinyi-sdk keygen`` as read.
+
+        Add the new key, switch the private key of every process, then remove the old one: nothing stops in between.
+        Raises ``InvalidRequest``, and ``ValueError`` for a private key, which isn't sent.
+        """
+        return self._driver.run(operations.add_key(self._engine, public_jwk))
+
+    def remove_key(self, key_id: str) -> None:
+        """Takes a key out of use, at once and for good. Raises ``NotFound``, or ``WrongState`` for the only one."""
+        return self._driver.run(operations.remove_key(self._engine, key_id))
