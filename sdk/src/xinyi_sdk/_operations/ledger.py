@@ -20,7 +20,7 @@ KEYS_AGAIN_AFTER: Final = 60.0
 """Seconds after which the log's keys are fetched again for the sake of a receipt."""
 
 
-class _Checkpoint(Struct, frozen=True):
+class CheckpointData(Struct, frozen=True):
     log_id: str
     tree_size: int
     root_hash: str
@@ -69,7 +69,7 @@ def _fetch_missing_keys(engine: Engine, receipt: str) -> Flow[None]:
 def checkpoint(engine: Engine, size: int | None) -> Flow[Checkpoint]:
     """The newest checkpoint, or that of one size; verified, with fresh keys when it is signed with a new one."""
     path = f"/v1/ledger/checkpoints/{'latest' if size is None else f'{size:d}'}"
-    text = read((yield from engine.call("GET", path, public=True)), Data[_Checkpoint]).data.checkpoint
+    text = read((yield from engine.call("GET", path, public=True)), Data[CheckpointData]).data.checkpoint
     issuer = engine.config.issuer
     try:
         return verify_checkpoint(text, (yield from jwks(engine, refresh=False)), issuer=issuer)

@@ -73,7 +73,7 @@ class Fact(TypedDict):
     """One synthetic record of a dry run. ``observed`` is days before today, such as ``-30d``."""
 
     record: str
-    fields: NotRequired[Mapping[str, Any]]
+    fields: Mapping[str, Any]
     observed: NotRequired[str]
     disputed: NotRequired[bool]
     suppressed: NotRequired[bool]
