@@ -161,6 +161,7 @@ class Services(Struct, frozen=True, kw_only=True):
             consents=consents,
             records=records,
             scenarios=scenarios,
+            catalogue=catalogue,
             partners=partners,
             subjects=subjects,
         )

@@ -296,3 +296,16 @@ class RecordType(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
         ):
             return Sensitivity.PUBLIC
         return self.sensitivity
+
+
+def shown(value: Value, field: Field | None) -> Text:
+    """A value as people read it: a listed one by its name, a count or a band of counts with its unit."""
+    if isinstance(field, EnumField) and value in field.values:
+        return field.values[str(value)]
+    if value is True:
+        return Text("有", "yes")
+    if isinstance(field, IntegerField) and field.unit is not None:
+        if isinstance(value, int):
+            return field.unit.count(value)
+        return Text(f"{value} {field.unit.zh}", f"{value} {field.unit.en}")
+    return Text(str(value), str(value))

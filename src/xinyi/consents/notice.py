@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from ..catalogue.model import EnumField, Field, IntegerField, RecordType
+from ..catalogue.model import Field, IntegerField, RecordType, Value, shown
 from ..catalogue.service import Catalogue
 from ..kernel.canonical import digest
 from ..kernel.text import Language, Text
@@ -103,7 +103,7 @@ def notice(
 ) -> Notice:
     """The notice of ``consent``, which is one to ``scenario`` for ``partner``."""
     units = frozenset(consent.units)
-    words = _Words(scenario, units, catalogue, language)
+    words = Words(scenario, units, catalogue, language)
     say = words.say
     return Notice(
         language=language,
@@ -140,7 +140,7 @@ def notice(
     )
 
 
-class _Words:
+class Words:
     """Puts one scenario and the consented units into words of one language."""
 
     def __init__(self, scenario: Scenario, units: frozenset[str], catalogue: Catalogue, language: Language) -> None:
@@ -172,7 +172,7 @@ class _Words:
             if criterion.id in self._units:
                 yield self.say(Text(f"“{name.zh}”这一项是否满足", f"{_capital(name.en)}: met or not evidenced"))
             for field in self._told_fields(criterion):
-                label = self._label(criterion, field)
+                label = self.label(criterion, field)
                 if field in criterion.bands:
                     text = Text(
                         f"“{name.zh}”的{label.zh}所在区间（仅在总体满足时）",
@@ -201,13 +201,21 @@ class _Words:
         yield self.say(_PERSON_ID if person else _COMPANY_ID)
         yield self.say(_NOTHING_ELSE)
 
+    def fact_name(self, criterion: Criterion) -> str:
+        """What the criterion looks at."""
+        return _capital(self.say(self._record_type(criterion).name))
+
+    def told_value(self, criterion: Criterion, field: str, value: Value) -> str:
+        """A value, or the label of a band, as it is read."""
+        return self.say(shown(value, self._record_type(criterion).fields[field]))
+
     def _kept_labels(self) -> list[Text]:
         """The fields that are looked at and not told, each label once."""
         labels: dict[str, Text] = {}
         for criterion in self._scenario.criteria:
             for field in criterion.test:
                 if field not in self._told_fields(criterion) or field in criterion.bands:
-                    label = self._label(criterion, field)
+                    label = self.label(criterion, field)
                     labels.setdefault(label.zh, label)
         return list(labels.values())
 
@@ -222,7 +230,7 @@ class _Words:
         reason = criterion.disclosure_reason if told is not Disclose.NONE else None
         return Fact(
             id=criterion.id,
-            name=_capital(self.say(record_type.name)),
+            name=self.fact_name(criterion),
             source=self.say(record_type.source),
             test=self._test(criterion, record_type),
             necessity=self.say(criterion.necessity),
@@ -248,14 +256,9 @@ class _Words:
         if condition.at_least is not None and isinstance(field, IntegerField):
             return self.say(field.at_least(condition.at_least))
         if condition.in_:
-            listed = [self._value(field, value) for value in condition.in_]
+            listed = [self.say(shown(value, field)) for value in condition.in_]
             return self.say(Text(f"{name.zh}为 {_or(listed, Language.ZH)}", f"{name.en}: {_or(listed, Language.EN)}"))
         return self.say(Text(f"有{name.zh}", f"{name.en}: on record"))
-
-    def _value(self, field: Field, value: str | int) -> str:
-        if isinstance(field, EnumField) and value in field.values:
-            return self.say(field.values[str(value)])
-        return str(value)
 
     def _age(self, age: timedelta) -> str:
         days = age.days
@@ -266,7 +269,8 @@ class _Words:
             Text(f"{days} 天（约 {years} 年）内的记录", f"on record within {days} days (about {years} years)")
         )
 
-    def _label(self, criterion: Criterion, field: str) -> Text:
+    def label(self, criterion: Criterion, field: str) -> Text:
+        """What a field is called."""
         return self._record_type(criterion).fields[field].name
 
     def _record_type(self, criterion: Criterion) -> RecordType:

@@ -5,47 +5,23 @@ Nothing is stored: no use is spent, the ledger gets no leaf, the partner learns 
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import Annotated
 
-from msgspec import Meta, Struct
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ..catalogue.service import Catalogue
 from ..kernel.clock import Clock, whole_seconds
 from ..kernel.errors import Code, XinyiError
+from ..kernel.text import Language
 from ..partners.service import PartnerService
 from ..records.service import RecordService
-from ..scenarios.disclosure import CriterionOutcome, disclose
-from ..scenarios.model import Outcome, Scenario, Value
+from ..scenarios.disclosure import disclose
+from ..scenarios.model import Scenario
 from ..scenarios.registry import Registry
 from ..storage.database import Database
 from ..subjects.service import SubjectService
 from .model import OPEN, Consent, state
+from .seen import Preview, PreviewedScenario, Seen, seen
 from .service import ConsentService
-
-
-class PreviewedScenario(Struct, frozen=True):
-    """The version of a scenario that a check would evaluate now."""
-
-    id: Annotated[str, Meta(description="The scenario's id.", examples=["bike-deposit"])]
-    version: Annotated[int, Meta(ge=1, description="Its version.", examples=[1])]
-    digest: Annotated[str, Meta(description="SHA-256 over its canonical form.", examples=["sha-256:8Vq3…"])]
-
-
-class Preview(Struct, frozen=True, kw_only=True):
-    """What a check at this moment would tell the partner of the subject, member for member."""
-
-    scenario: PreviewedScenario
-    subject: Annotated[str, Meta(description="The subject, as this partner alone knows them.")] | None
-    outcome: Annotated[Outcome, Meta(description="Whether the scenario's rule is met.")]
-    criteria: Annotated[tuple[CriterionOutcome, ...], Meta(description="The outcomes the scenario discloses.")]
-    disclosed: Annotated[
-        dict[str, dict[str, Value]],
-        Meta(description="By criterion and field: the values and bands that are disclosed."),
-    ]
-    as_of: Annotated[datetime, Meta(tz=True, description="When the records were looked at.")]
-    valid_until: Annotated[
-        datetime, Meta(tz=True, description="`as_of` plus the scenario's answer_ttl, within the consent.")
-    ]
 
 
 class PreviewService:
@@ -59,6 +35,7 @@ class PreviewService:
         consents: ConsentService,
         records: RecordService,
         scenarios: Registry,
+        catalogue: Catalogue,
         partners: PartnerService,
         subjects: SubjectService,
     ) -> None:
@@ -67,6 +44,7 @@ class PreviewService:
         self._consents = consents
         self._records = records
         self._scenarios = scenarios
+        self._catalogue = catalogue
         self._partners = partners
         self._subjects = subjects
 
@@ -93,6 +71,11 @@ class PreviewService:
             return await self._preview(
                 tx, subject_id, scenario, at, consent.units, client.scenarios[scenario.id], consent
             )
+
+    def in_words(self, preview: Preview, language: Language) -> Seen:
+        """The preview as a person reads it."""
+        scenario = self._scenarios.version(preview.scenario.id, preview.scenario.version)
+        return seen(preview, scenario, self._catalogue, language)
 
     async def of_scenario(self, scenario_id: str, *, subject_id: str, kind: str) -> Preview:
         """What any partner could see at most, if it asked. Raises ``XinyiError``: NOT_FOUND, NOT_ENTITLED."""

@@ -305,6 +305,19 @@ class ConsentService:
         async with self._database.read() as tx:
             return await self.own(tx, consent_id, partner_id)
 
+    async def of_subject_or_none(self, consent_id: str, subject_id: str) -> Consent | None:
+        """The consent, when this subject answered it; ``None`` for what is open, another's, or doesn't exist."""
+        async with self._database.read() as tx:
+            try:
+                return await self.mine(tx, consent_id, subject_id)
+            except XinyiError:
+                return None
+
+    async def notice_of(self, consent: Consent, language: Language) -> Notice:
+        """As :meth:`notice`, in a unit of work of its own."""
+        async with self._database.read() as tx:
+            return await self.notice(tx, consent, language)
+
     async def mine(self, tx: AsyncConnection, consent_id: str, subject_id: str) -> Consent:
         """A consent that this subject answered. Raises ``XinyiError(NOT_FOUND)``."""
         return _owned(await self.find(tx, consent_id), Party.SUBJECT, subject_id)

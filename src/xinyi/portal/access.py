@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ..catalogue.model import shown
 from ..catalogue.service import Catalogue
 from ..checks import repo as checks_repo
 from ..checks.model import Answer, CheckBody
@@ -26,7 +27,7 @@ from ..scenarios.model import Criterion
 from ..scenarios.registry import Registry
 from ..storage.database import Database
 from ..subjects.service import SubjectService
-from .model import Access, AccessFile, Authoriser, Named, Proof, ProofState, ToldFact, shown
+from .model import Access, AccessFile, Authoriser, Named, Proof, ProofState, ToldFact
 
 BLOCK: Final = 100
 """Entries that are read and proved together."""

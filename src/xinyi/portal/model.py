@@ -7,13 +7,13 @@ from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct
 
-from ..catalogue.model import EnumField, Field, IntegerField, RecordType
+from ..catalogue.model import RecordType, shown
 from ..checks.model import Answer
 from ..consents.model import Consent, ConsentState, EndReason, Party, end, state
 from ..kernel.text import Text
 from ..partners.model import Partner, Source
 from ..records.model import Dispute, DisputeState, Settler, StoredRecord
-from ..scenarios.model import ConsentForm, Scenario, Uses, Value
+from ..scenarios.model import ConsentForm, Scenario, Uses
 from ..subjects.model import SubjectKind
 
 Id = Annotated[str, Meta(min_length=1, max_length=64)]
@@ -332,38 +332,6 @@ def my_dispute(dispute: Dispute, record_type: RecordType, source: Source) -> MyD
     )
 
 
-def shown(value: Value, field: Field | None) -> Text:
-    """A value as people read it: a listed one by its name, a count or a band of counts with its unit."""
-    if isinstance(field, EnumField) and value in field.values:
-        return field.values[str(value)]
-    if value is True:
-        return Text("有", "yes")
-    if isinstance(field, IntegerField) and field.unit is not None:
-        if isinstance(value, int):
-            return field.unit.count(value)
-        return Text(f"{value} {field.unit.zh}", f"{value} {field.unit.en}")
-    return Text(str(value), str(value))
-
-
-STATES: Final[Mapping[ConsentState, Text]] = {
-    ConsentState.AWAITING_AUTHORISATION: Text("等待您的决定", "Waiting for you"),
-    ConsentState.AUTHORISED: Text("有效", "In force"),
-    ConsentState.PAUSED: Text("已暂停", "Paused"),
-    ConsentState.WITHDRAWN: Text("已撤回", "Withdrawn"),
-    ConsentState.EXPIRED: Text("已到期", "Expired"),
-    ConsentState.CONSUMED: Text("已使用完", "Used up"),
-    ConsentState.REJECTED: Text("已拒绝", "Refused"),
-}
-REASONS: Final[Mapping[EndReason, Text]] = {
-    EndReason.REFUSED: Text("您没有同意", "You refused it"),
-    EndReason.WITHDRAWN_BY_SUBJECT: Text("您撤回了授权", "You withdrew it"),
-    EndReason.GIVEN_UP_BY_PARTNER: Text("对方放弃了授权", "The partner gave it up"),
-    EndReason.ENDED_BY_OPERATOR: Text("信用中心终止了授权", "The operator ended it"),
-    EndReason.SUPERSEDED: Text("您作出了新的同意，由它取代", "You agreed anew, which took its place"),
-    EndReason.USED_UP: Text("一次性授权已用于核验", "It was for one check, which was made"),
-    EndReason.UNANSWERED: Text("在时限内没有答复", "It wasn't answered in time"),
-    EndReason.TERM_REACHED: Text("授权期限已到", "Its time was over"),
-}
 DISPUTES: Final[Mapping[DisputeState, Text]] = {
     DisputeState.OPEN: Text("核查中", "Being looked into"),
     DisputeState.UPHELD: Text("经核查，记录无误", "Looked into: the record stands"),

@@ -11,6 +11,7 @@ from litestar.response import Redirect
 from ..catalogue.service import Catalogue
 from ..consents.model import Party
 from ..consents.service import ConsentService
+from ..consents.words import REASONS, STATES
 from ..kernel.errors import DEFINITIONS, Code, XinyiError
 from ..kernel.ids import is_id
 from ..records.disputes import DisputeService
@@ -23,7 +24,7 @@ from ..web.pages import SIGN_IN, page
 from ..web.session import Sessions, SubjectSession
 from .access import AccessLog
 from .guards import CSRF_PURPOSE
-from .model import DISPUTES, OUTCOMES, REASONS, STATES, Preferences
+from .model import DISPUTES, OUTCOMES, Preferences
 from .service import PortalService
 from .withholding import choices
 
