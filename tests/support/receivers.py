@@ -39,6 +39,8 @@ class Receiver:
     """All messages, whatever they were answered."""
     taken: list[Message] = field(default_factory=list)
     """Those that were answered 2xx."""
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set with each message; receivers may share one."""
     connections: set[asyncio.StreamWriter] = field(default_factory=set)
 
     @property
@@ -54,11 +56,12 @@ class Receiver:
             message = Message(head[0].split()[1], headers, body)
             self.arrived.append(message)
             status = self.status()
+            if 200 <= status < 300:
+                self.taken.append(message)
+            self.news.set()
             if status == HANG:
                 await reader.read()  # until the other side gives up
             elif status != DROP:
-                if 200 <= status < 300:
-                    self.taken.append(message)
                 writer.write(f"HTTP/1.1 {status} Told\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".encode())
                 await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
@@ -66,6 +69,13 @@ class Receiver:
         finally:
             self.connections.discard(writer)
             writer.close()
+
+
+async def until(enough: Callable[[], bool], news: asyncio.Event) -> None:
+    """Waits for messages until there are enough."""
+    while not enough():
+        news.clear()
+        await news.wait()
 
 
 @asynccontextmanager
