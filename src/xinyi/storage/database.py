@@ -61,6 +61,7 @@ class Database:
                 pool_size=5,
                 max_overflow=5,
                 pool_timeout=5,
+                pool_reset_on_return=None,  # whoever takes a connection ends what it began
                 pool_use_lifo=True,  # what another connection writes empties the cache of this one
             )
         else:
@@ -86,29 +87,39 @@ class Database:
         ``BEGIN IMMEDIATE`` on SQLite, READ COMMITTED on PostgreSQL. Raises ``XinyiError(UNAVAILABLE)`` when the
         database can't be reached; then nothing was stored, or its commit was not confirmed.
         """
-        async with (
-            self._writer or nullcontext(),
-            self._connection("BEGIN IMMEDIATE", self._committing) as connection,
-        ):
+        async with self._writer or nullcontext(), self._connection() as connection:
+            await connection.begin()
+            if self.is_sqlite:
+                await connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
+            with self._committing():
+                await connection.commit()
 
     @asynccontextmanager
     async def read(self) -> AsyncGenerator[AsyncConnection]:
-        """A read-only unit of work. Raises ``XinyiError(UNAVAILABLE)`` when the database can't be reached."""
-        async with self._connection("BEGIN") as connection:
-            yield connection
+        """A read-only unit of work. Raises ``XinyiError(UNAVAILABLE)`` when the database can't be reached.
+
+        On SQLite it sees one state from first to last; on PostgreSQL each statement sees what is committed by then.
+        """
+        async with self._connection() as connection:
+            if not self.is_sqlite:
+                yield connection
+                return
+            direct = sqlite_driver(connection).direct
+            direct.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                await connection.rollback()
+                if direct.in_transaction:
+                    direct.execute("ROLLBACK")
 
     @asynccontextmanager
-    async def _connection(
-        self, begin: str, committing: Callable[[], AbstractContextManager[object]] = nullcontext
-    ) -> AsyncGenerator[AsyncConnection]:
+    async def _connection(self) -> AsyncGenerator[AsyncConnection]:
+        """A connection of the pool. What wasn't committed by the end of the block is rolled back."""
         connection = await self._acquire()
         try:
-            if self.is_sqlite:
-                await connection.exec_driver_sql(begin)
             yield connection
-            with committing():
-                await connection.commit()
         except BaseException as error:
             await self._forget_if_gone(connection)
             if _is_broken_off(error):
@@ -187,6 +198,14 @@ class SqliteConnection(aiosqlite.Connection):
         ):
             self.direct.execute(f"PRAGMA {pragma}")
         return self.direct
+
+
+def sqlite_driver(connection: AsyncConnection) -> SqliteConnection:
+    """The driver's connection of a unit of work on SQLite."""
+    assert connection.sync_connection is not None, "the unit of work is open"
+    driver = connection.sync_connection.connection.driver_connection
+    assert isinstance(driver, SqliteConnection)
+    return driver
 
 
 def driver_url(url: str) -> URL:

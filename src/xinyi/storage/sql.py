@@ -196,8 +196,8 @@ async def _driver(tx: AsyncConnection) -> Any:
     """The driver's connection, inside the transaction of ``tx``."""
     assert tx.sync_connection is not None, "the unit of work is open"
     connection: Any = tx.sync_connection.connection.driver_connection
-    if _is_postgresql(tx.dialect) and not connection.is_in_transaction():
-        await tx.exec_driver_sql("SELECT 1")  # SQLAlchemy begins with its own first statement
+    if _is_postgresql(tx.dialect) and tx.in_transaction() and not connection.is_in_transaction():
+        await tx.exec_driver_sql("SELECT 1")  # SQLAlchemy's transactions begin with its own first statement
     return connection
 
 
