@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.pairs import Pair
 from tests.support.rooms import calling
-from tests.support.world import Subject, World, new_world
+from tests.support.world import Subject, World, ask, new_world
 from xinyi.consents.model import Consent
 from xinyi.kernel.text import Text
 from xinyi.partners.model import Client
@@ -284,3 +284,16 @@ async def test_nothing_is_read_of_a_stranger(nobody: httpx.AsyncClient):
         if body is not None:
             response = await nobody.request(method, path, content=b"{")
             assert (response.status_code, response.json()["code"]) == (401, "session_required")
+
+
+async def test_the_pages_show_uses_and_who_looked(
+    world: World, client: Client, consent: Consent, me: httpx.AsyncClient
+) -> None:
+    await me.put("/v1/me/preferences", json={"notice_after_use": True})
+    await world.check(ask(client, consent, reference="RIDE-1"))
+    mine, log = await me.get("/me"), await me.get("/me/access-log")
+    assert (mine.status_code, log.status_code) == (200, 200)
+    assert "已核验 1 次，最近一次" in mine.text
+    assert "又被核验了 1 次" in mine.text
+    assert "RIDE-1" in log.text
+    assert "已写入公开账本，此后不能更改或删除" in log.text

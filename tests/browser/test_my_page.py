@@ -1,5 +1,6 @@
-"""``/me`` in a real browser: what I agreed to, and ending it with one click."""
+"""``/me`` in a real browser: what I agreed to, who looked, what is recorded, and taking all of it along."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from tests.browser.conftest import OpenPage
 from tests.browser.installation import Installation
 from tests.support.accessibility import accessibility_faults
 from tests.support.browser import DESKTOP, PHONE
-from xinyi_sdk import Consent
+from xinyi_sdk import Consent, verify_receipt
 
 Picture = Callable[[Page, str], Path]
 
@@ -24,6 +25,16 @@ def give(installation: Installation, page: Page, scenario: str, persona: str) ->
     page.locator('button[name="decision"][value="agree"]').click()
     page.wait_for_url(f"{installation.bank.redirect_uri}?**")
     return installation.bank.sdk.consents.finish(page.url, request)
+
+
+def sign_in(installation: Installation, page: Page, persona: str, path: str = "/me") -> None:
+    page.goto(f"{installation.url}{path}")
+    page.locator(f'button[name="persona"][value="{persona}"]').click()
+    page.wait_for_url(f"{installation.url}{path}")
+
+
+def size_name(size: tuple[int, int]) -> str:
+    return "phone" if size == PHONE else "desktop"
 
 
 def state(installation: Installation, consent: Consent) -> str:
@@ -72,17 +83,90 @@ def test_a_consent_is_paused_and_resumed(installation: Installation, open_page: 
 
 
 @pytest.mark.parametrize("locale", ["zh-CN", "en-GB"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_has_no_accessibility_fault(
-    installation: Installation, open_page: OpenPage, picture: Picture, locale: str, scheme: str
+@pytest.mark.parametrize(
+    ("scheme", "size"),
+    [pytest.param("light", PHONE, id="light-phone"), pytest.param("dark", DESKTOP, id="dark-desktop")],
+)
+def test_no_page_has_an_accessibility_fault_or_scrolls_sideways(
+    installation: Installation, open_page: OpenPage, picture: Picture, locale: str, scheme: str, size: tuple[int, int]
 ) -> None:
-    page = open_page(PHONE, locale=locale)
+    page = open_page(size, locale=locale)
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-    give(installation, page, "bike-deposit", "person-e")
+    consent = give(installation, page, "bike-deposit", "person-e")
+    installation.bank.sdk.checks.create(scenario="bike-deposit", consent_id=consent.id, reference="RIDE-2026-000123")
+    for name in ("", "/access-log", "/records", "/data", "/print"):
+        page.goto(f"{installation.url}/me{name}")
+        page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+        assert accessibility_faults(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it scrolls sideways"
+        picture(page, f"me{name.replace('/', '-')}-{size_name(size)}-{locale[:2]}-{scheme}")
+
+
+def test_who_looked_is_shown_with_a_proof_that_verifies_elsewhere(
+    installation: Installation, open_page: OpenPage, picture: Picture
+) -> None:
+    page = open_page(DESKTOP, javascript=False)
     page.goto(f"{installation.url}/me")
-    assert accessibility_faults(page) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it scrolls sideways"
-    picture(page, f"me-phone-{locale[:2]}-{scheme}")
+    page.locator('button[name="persona"][value="company-a"]').click()
+    consent = give(installation, page, "microloan-prescreen", "company-a")
+    answer = installation.bank.sdk.checks.create(
+        scenario="microloan-prescreen", consent_id=consent.id, reference="LOAN-2026-000123"
+    )
+    page.goto(f"{installation.url}/me/access-log")
+    entry = page.locator("li", has=page.locator(f"#name-{answer.id}"))
+    expect(entry).to_contain_text("示例银行")
+    expect(entry).to_contain_text("LOAN-2026-000123")
+    expect(entry).to_contain_text("已写入公开账本，此后不能更改或删除")
+    expect(page.locator("main")).to_contain_text("并不证明没有别的记录")
+    entry.get_by_text("在别处核对这一条").click()
+    picture(page, "me-access-log-company")
+    with page.expect_download() as download:
+        entry.get_by_role("link", name="连同内容下载").click()
+    kept = json.loads(download.value.path().read_text("utf-8"))
+    assert kept["answer"]["disclosed"] == {"tax-rating": {"grade": "A"}}
+    keys = page.request.get(f"{installation.url}/v1/ledger/jwks").json()
+    verified = verify_receipt(kept["receipt"], keys, answer=kept["answer"], reference="LOAN-2026-000123")
+    assert verified.outcome == "met"
+
+
+def test_a_record_is_contested_and_kept_back_without_a_script(
+    installation: Installation, open_page: OpenPage, picture: Picture
+) -> None:
+    page = open_page(PHONE, javascript=False)
+    sign_in(installation, page, "person-a", "/me/records")
+    mine = page.locator("section", has=page.locator("#records"))
+    record = mine.locator("li", has=page.get_by_role("heading", name="社会保险费"))
+    record.get_by_text("对这条记录有异议").click()
+    record.get_by_label("哪里不对").fill("漏记了2026年9月。")
+    record.get_by_role("button", name="提出异议").click()
+    expect(record.locator(".tag")).to_have_text("有异议，暂不使用")
+    expect(record).to_contain_text("漏记了2026年9月。")
+    page.get_by_label("场景与信息事项").select_option("bike-deposit/HONOUR")
+    page.get_by_role("button", name="不予提供").click()
+    expect(page.locator("section", has=page.locator("#withhold"))).to_contain_text("不提供给：信易行·共享单车免押")
+    honour = page.locator("li", has=page.get_by_role("heading", name="表彰奖励"))
+    honour.get_by_role("button", name="不予记入").click()
+    expect(honour.locator(".tag")).to_have_text("不予记入")
+    picture(page, "me-records-contested")
+    record.get_by_role("button", name="撤销异议").click()
+    expect(record.locator(".tag")).to_have_text("在用")
+
+
+def test_a_notice_after_use_waits_in_the_portal(
+    installation: Installation, open_page: OpenPage, picture: Picture
+) -> None:
+    page = open_page(PHONE, javascript=False)
+    consent = give(installation, page, "bike-deposit", "person-f")
+    page.goto(f"{installation.url}/me/data")
+    page.get_by_role("button", name="开启通知").click()
+    installation.bank.sdk.checks.create(scenario="bike-deposit", consent_id=consent.id, reference="RIDE-7")
+    page.goto(f"{installation.url}/me")
+    expect(page.locator("main")).to_contain_text("又被核验了 1 次")
+    picture(page, "me-inbox")
+    page.get_by_role("button", name="查看是谁").click()
+    expect(page.locator("main")).to_contain_text("RIDE-7")
+    page.goto(f"{installation.url}/me")
+    expect(page.locator("main")).not_to_contain_text("又被核验了")
 
 
 def test_an_empty_page_says_that_nobody_can_check(

@@ -1,6 +1,6 @@
 """The queries about what subjects want of the portal."""
 
-from msgspec import Struct, convert
+from msgspec import Struct
 from msgspec.structs import asdict
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,7 +21,7 @@ class Wish(Struct, frozen=True):
 
 async def wish(tx: AsyncConnection, subject_id: str) -> Wish | None:
     row = (await tx.execute(select(preferences).where(preferences.c.subject_id == subject_id))).one_or_none()
-    return None if row is None else convert(row._asdict(), Wish)
+    return None if row is None else Wish(*row)
 
 
 async def keep(tx: AsyncConnection, wanted: Wish) -> None:
