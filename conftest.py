@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.canaries import watch
 from tests.support.counts import TOLD, Counts
 from tests.support.network import forbid_network
 from tests.support.pairs import Embedded, Pair, Servers, running_servers
@@ -14,6 +15,7 @@ from xinyi.storage.database import Database
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Counts(), "counts")
+    config.pluginmanager.register(watch, "watch")
 
 
 @pytest.fixture(scope="session")

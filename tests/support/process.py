@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
 
+from tests.support.canaries import watch
 from tests.support.pairs import Pair
 
 
@@ -57,6 +58,7 @@ def server_process(
             finally:
                 process.terminate()
                 reader.join()
+                watch.look_at("".join(log))
         finally:
             process.terminate()
 
