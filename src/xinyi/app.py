@@ -14,6 +14,7 @@ from .batches.http import CheckBatchController
 from .catalogue.http import list_record_types
 from .checks.http import CheckController
 from .consents.http import ConsentAskController, ConsentController
+from .consents.pages import ConsentPages
 from .events.http import EventController, EventSubscriptionController
 from .health import live, ready
 from .kernel.clock import Clock
@@ -65,7 +66,7 @@ API: Final = (
     ready,
 )
 """What the OpenAPI document describes."""
-PAGES: Final = (AuthorizeController, PortalPages, asset)
+PAGES: Final = (AuthorizeController, ConsentPages, PortalPages, asset)
 
 
 def api_document() -> Document:

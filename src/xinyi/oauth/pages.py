@@ -8,7 +8,8 @@ from litestar import Controller, Request, Response, get, post
 from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 
-from ..consents.pages import consent_page
+from ..consents.pages import consent_page, preview_page
+from ..consents.previews import PreviewService
 from ..consents.service import ConsentService
 from ..kernel.errors import Code, XinyiError
 from ..kernel.text import Language, Text
@@ -105,8 +106,9 @@ class AuthorizeController(Controller):
         request: Request[Any, Any, Any],
         oauth: NamedDependency[OAuthService],
         consents: NamedDependency[ConsentService],
+        previews: NamedDependency[PreviewService],
     ) -> Response[Any]:
-        """The subject agrees or refuses, or signs out to come back as another.
+        """The subject agrees, refuses or previews, or signs out to come back as another.
 
         The first decision stands; then the browser goes back to the partner.
         """
@@ -123,11 +125,13 @@ class AuthorizeController(Controller):
                 return await self._refuse(oauth, consents, pushed, session, request_uri)
             case "agree" if session is not None:
                 return await self._agree(request, oauth, consents, pushed, session, form)
+            case "preview" if session is not None:
+                return await self._preview(request, oauth, consents, previews, pushed, session, form)
             case "switch":
                 here = redirect(f"{AUTHORIZE}?{urlencode(form_fields(client_id, request_uri))}")
                 return _with(here, None if session is None else await oauth.sessions.end(session))
             case _:
-                raise XinyiError(Code.MALFORMED, "decision must be agree, refuse or switch")
+                raise XinyiError(Code.MALFORMED, "decision must be agree, refuse, preview or switch")
 
     async def _refuse(
         self,
@@ -160,7 +164,7 @@ class AuthorizeController(Controller):
         form: dict[str, str],
     ) -> Response[Any]:
         request_uri = form["request_uri"]
-        language = Language.EN if form.get("language") == Language.EN else Language.ZH
+        language = _language(form)
         try:
             _, notice = await consents.show(
                 pushed.consent_id, subject_id=session.subject_id, kind=session.kind, language=language
@@ -186,6 +190,39 @@ class AuthorizeController(Controller):
             consent_id=pushed.consent_id,
         )
         return redirect(answer_url(oauth.issuer, pushed, code=code))
+
+
+    async def _preview(
+        self,
+        request: Request[Any, Any, Any],
+        oauth: OAuthService,
+        consents: ConsentService,
+        previews: PreviewService,
+        pushed: PushedRequest,
+        session: SubjectSession,
+        form: dict[str, str],
+    ) -> Response[Any]:
+        """What the partner would see. Nothing is decided, and nothing spent, by looking at it."""
+        request_uri, language = form["request_uri"], _language(form)
+        fields = form_fields(pushed.client_id, request_uri)
+        try:
+            _, notice = await consents.show(
+                pushed.consent_id, subject_id=session.subject_id, kind=session.kind, language=language
+            )
+            preview = await previews.of_consent(pushed.consent_id, subject_id=session.subject_id, kind=session.kind)
+        except XinyiError as error:
+            return await _refused(oauth, pushed, request_uri, error)
+        return preview_page(
+            request,
+            notice,
+            previews.in_words(preview, language),
+            action=AUTHORIZE,
+            back=f"{AUTHORIZE}?{urlencode(fields)}",
+            csrf=oauth.sessions.csrf(session, oauth.requests.purpose(request_uri)),
+            signed_in_as=session.display_name,
+            fields=fields,
+            form_targets=[origin(pushed.redirect_uri)],
+        )
 
 
 class SignInController(Controller):
@@ -268,6 +305,11 @@ def _not_theirs(
         },
         signed_in_as=session.display_name,
     )
+
+
+def _language(form: dict[str, str]) -> Language:
+    """The language that the page was shown in."""
+    return Language.EN if form.get("language") == Language.EN else Language.ZH
 
 
 def _browser(request: Request[Any, Any, Any], oauth: OAuthService) -> tuple[str, Cookie | None]:

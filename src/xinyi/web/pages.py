@@ -4,6 +4,7 @@ A template is named ``ROOM/FILE``: ``consents/consent.html`` stands in ``src/xin
 
 ``say("同意", "Agree")``, ``say(text)``   the words in the page's language
 ``name | inert``                        text that a third party chose: no control characters, bidi-isolated
+``name | initial``                      the first character of such a text
 ``moment | local``                      a time as people in the mainland read it (UTC+8)
 """
 
@@ -170,6 +171,11 @@ def inert(value: str, limit: int = 80) -> Markup:
     return Markup("<bdi>{}</bdi>").format(one_line(value, limit))
 
 
+def initial(value: str) -> str:
+    """The first letter or character of a name that a third party chose, to stand for it beside the name."""
+    return next((character for character in one_line(value, 80) if character.isalnum()), "·")
+
+
 def local(moment: datetime, language: Language) -> str:
     """A moment as it is read in the mainland, to the minute: ``2026年11月2日 16:00`` or ``2 November 2026, 16:00``."""
     there = moment.astimezone(CHINA_TIME)
@@ -254,4 +260,4 @@ _environment: Final = Environment(
     auto_reload=False,
 )
 _environment.globals.update(say=_say, asset_url=asset_url)
-_environment.filters.update(inert=inert, local=_local)
+_environment.filters.update(inert=inert, initial=initial, local=_local)
