@@ -167,11 +167,12 @@ class AccessLog:
             facts.append(ToldFact(criterion=told.id, name=name, outcome=told.outcome))
             for field, value in answer.disclosed.get(told.id, {}).items():
                 described = None if type_ is None else type_.fields.get(field)
+                named = Text(field, field) if described is None else described.name
                 facts.append(
                     ToldFact(
                         criterion=told.id,
                         field=field,
-                        name=Text(field, field) if described is None else described.name,
+                        name=Text(f"{name.zh}·{named.zh}", f"{name.en}: {named.en}"),
                         value=value,
                         shown=shown(value, described),
                     )
