@@ -220,7 +220,7 @@ class _Forms(HTMLParser):
             self.forms.append(Form(found["action"], {}, {}))
         elif tag == "input" and found.get("type") == "hidden":
             self.forms[-1].fields[found["name"]] = found["value"]
-        elif tag == "button" and "name" in found:
+        elif tag == "button" and "name" in found and "form" not in found:  # one that names its form stands elsewhere
             self.forms[-1].buttons.setdefault(found["name"], []).append(found["value"])
 
 
