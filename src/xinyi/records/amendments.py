@@ -248,5 +248,7 @@ class Amendments:
             "valid_until": row.valid_until,
             "fields": row.fields,
             "digest": row.digest,
+            "disputed_at": None,
+            "suppressed_at": None,
             "imported_at": self._clock.now(),
         }
