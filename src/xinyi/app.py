@@ -16,6 +16,7 @@ from .checks.http import CheckController
 from .consents.http import ConsentAskController, ConsentController
 from .consents.pages import ConsentPages
 from .events.http import EventController, EventSubscriptionController
+from .feedback.http import FeedbackController
 from .health import live, ready
 from .kernel.clock import Clock
 from .kernel.errors import XinyiError
@@ -49,6 +50,7 @@ API: Final = (
     ConsentController,
     EventController,
     EventSubscriptionController,
+    FeedbackController,
     DisputeController,
     LedgerController,
     MeController,

@@ -12,6 +12,7 @@ from .batches.service import BatchService
 from .batches.worker import BatchWorker
 from .catalogue.service import Catalogue
 from .checks.engine import Engine
+from .checks.listing import CheckList
 from .checks.service import CheckService
 from .consents.asking import AskService
 from .consents.copies import CopySigner
@@ -27,6 +28,7 @@ from .events.relay import Relay
 from .events.sender import Sender
 from .events.service import EventService
 from .events.worker import EventWorker
+from .feedback.service import FeedbackService
 from .kernel.clock import Clock, SystemClock
 from .kernel.text import Text
 from .ledger.service import LedgerService
@@ -89,6 +91,8 @@ class Services(Struct, frozen=True, kw_only=True):
     access: AccessLog
     portal: PortalService
     checks: CheckService
+    check_list: CheckList
+    feedback: FeedbackService
     engine: Engine
     batches: BatchService
     batch_worker: BatchWorker
@@ -251,6 +255,8 @@ class Services(Struct, frozen=True, kw_only=True):
             checks=checks,
             engine=engine,
             batches=batches,
+            check_list=CheckList(database, checks),
+            feedback=FeedbackService(database, clock),
             batch_worker=BatchWorker(batches, engine),
             events=events,
             event_worker=EventWorker(clock, Relay(database, clock), deliveries, chores=(events.forget,)),

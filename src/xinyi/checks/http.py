@@ -1,17 +1,23 @@
 """``/v1/checks``."""
 
+from datetime import datetime
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import HeaderParameter, JSONBody, PathParameter
+from litestar.params import HeaderParameter, JSONBody, PathParameter, QueryParameter
+from msgspec import UNSET
+from msgspec.structs import asdict, replace
 
 from ..kernel.errors import Code, XinyiError
 from ..web.direct import Direct
+from ..web.envelope import Envelope
 from ..web.principal import STANDING_BY_SERVICE, Principal, Scope, provide_principal, requires
 from ..web.problem import problems
 from ..web.rates import OPTION, Limit
 from .engine import Engine
+from .listing import CheckList, CheckSummary, Filter
 from .model import Answered, Ask, CheckBody, CheckRequest, ReceiptBody, Refused, Result
 from .service import CheckService
 
@@ -88,6 +94,63 @@ class CheckController(Controller):
             idempotency_key=idempotency_key,
         )
         return _respond(await engine.check(ask))
+
+    @get(
+        operation_id="listChecks",
+        summary="List your checks",
+        responses=problems(*_UNAUTHENTICATED, Code.INSUFFICIENT_SCOPE, Code.INVALID, Code.UNAVAILABLE),
+    )
+    async def list_checks(
+        self,
+        principal: NamedDependency[Principal],
+        check_list: NamedDependency[CheckList],
+        limit: Annotated[int, QueryParameter(ge=1, le=200, description="The most checks of a page.")] = 50,
+        cursor: Annotated[
+            str | None,
+            QueryParameter(
+                pattern="^chk_[0-9a-z]{26}$", required=False, description="`meta.next_cursor` of the page before."
+            ),
+        ] = None,
+        scenario: Annotated[
+            str | None, QueryParameter(max_length=60, required=False, description="Only of this scenario.")
+        ] = None,
+        consent_id: Annotated[
+            str | None, QueryParameter(max_length=64, required=False, description="Only under this consent.")
+        ] = None,
+        reference: Annotated[
+            str | None, QueryParameter(max_length=128, required=False, description="Only of this case of yours.")
+        ] = None,
+        since: Annotated[
+            datetime | None,
+            QueryParameter(required=False, description="Only from this moment on, with its offset from UTC."),
+        ] = None,
+        until: Annotated[
+            datetime | None,
+            QueryParameter(required=False, description="Only before this moment, with its offset from UTC."),
+        ] = None,
+    ) -> Envelope[list[CheckSummary]]:
+        """Gives the partner's checks, refused ones included, the newest first, each with its outcome.
+
+        Where the answer isn't given again (withdrawn, paused, past its time) `refusal` says why in the outcome's place.
+        With a filter a page may be short, or empty, although more come: go on until `meta.next_cursor` is null.
+        A token that is bound to a consent sees the checks under that one.
+        """
+        for name, moment in (("since", since), ("until", until)):
+            if moment is not None and moment.tzinfo is None:
+                raise XinyiError(Code.INVALID, "a moment has its offset from UTC", source=name)
+        which = Filter(scenario=scenario, consent_id=consent_id, reference=reference, since=since, until=until)
+        query = {name: str(value) for name, value in asdict(which).items() if value is not None}
+        if principal.consent_id is not None:
+            if consent_id not in {None, principal.consent_id}:
+                return Envelope([], meta={"limit": limit, "next_cursor": None})
+            which = replace(which, consent_id=principal.consent_id)
+        page = await check_list.page(
+            client_id=principal.client_id, partner_id=principal.partner, which=which, after=cursor, limit=limit
+        )
+        links = {}
+        if page.after is not None:
+            links["next"] = "/v1/checks?" + urlencode({"limit": limit, **query, "cursor": page.after})
+        return Envelope(page.checks, links=links or UNSET, meta={"limit": limit, "next_cursor": page.after})
 
     @get(
         "/{check_id:str}",

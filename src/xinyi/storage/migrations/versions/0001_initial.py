@@ -35,6 +35,16 @@ def upgrade() -> None:
     )
 
     op.create_table(
+        "check_feedback",
+        sa.Column("partner_id", sa.String(length=32), nullable=False),
+        sa.Column("check_id", sa.String(length=32), nullable=False),
+        sa.Column("result", sa.String(length=16), nullable=False),
+        sa.Column("benefit_band", sa.String(length=16), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("partner_id", "check_id", name=op.f("pk_check_feedback")),
+    )
+    op.create_table(
         "checks",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("partner_id", sa.String(length=32), nullable=False),
