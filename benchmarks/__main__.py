@@ -54,7 +54,6 @@ def main(rounds: int, seconds: float, keep: bool) -> None:
     console.print(f"\nresident after the run: {told}; load {os.getloadavg()[0]:.1f} at the end")
     if results["empty"].rate * results["empty"].cost < _UNDISTURBED:
         console.print("[bold]others used the server's core: of both ratios, that of processor time holds[/bold]")
-    console.print("left out: introspection and rate limits, which this version doesn't have")
     if keep:
         rows = report.write(results, RESULTS)
         values = {row.name: row.requests_per_s for row in rows}

@@ -84,6 +84,7 @@ def standing(folder: Path, outside: Databases) -> Iterator[Contenders]:
             Contender("check_sqlite", small, on_small),
             Contender("check_postgres", large, on_large),
             Contender("token", small, lambda count: requests.tokens(embedded, count)),
+            Contender("introspect", small, lambda count: requests.introspections(embedded, small.port, count)),
         ]
         yield Contenders(each, embedded, on_servers)
 

@@ -21,6 +21,7 @@ MEANINGS: Final = {
     "check_sqlite": "xinyi on SQLite and memory, everything on",
     "check_postgres": "xinyi on PostgreSQL and Redis, everything on",
     "token": "client_credentials: private_key_jwt and a DPoP proof",
+    "introspect": "a token of one's own: private_key_jwt",
     "batch": "items of a batch of checks",
     "import": "rows of a file of records",
 }

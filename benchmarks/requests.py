@@ -47,6 +47,16 @@ def tokens(installation: Installation, count: int) -> list[bytes]:
     return [_post("/oauth2/token", *_token_request(member)) for member in members]
 
 
+def introspections(installation: Installation, port: int, count: int) -> list[bytes]:
+    """Requests about a token of one's own (RFC 7662): an assertion each. The tokens come from the server at ``port``."""
+    senders = [(member, access_token(member, port)) for member in installation.members]
+    made = []
+    for member, token in itertools.islice(itertools.cycle(senders), count):
+        form = urlencode({**_authentication(member), "token": token}).encode()
+        made.append(_post("/oauth2/introspect", {"content-type": _FORM}, form))
+    return made
+
+
 def access_token(member: Member, port: int) -> str:
     """A token for what the member itself may do, from the server at ``port``."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
@@ -62,13 +72,13 @@ def access_token(member: Member, port: int) -> str:
 
 
 def _token_request(member: Member) -> tuple[dict[str, str], bytes]:
-    form = {
-        "grant_type": "client_credentials",
-        "client_assertion_type": ASSERTION_TYPE,
-        "client_assertion": member.assertion(ISSUER),
-    }
+    form = {"grant_type": "client_credentials", **_authentication(member)}
     headers = {"content-type": _FORM, "dpop": member.proof(f"{ISSUER}/oauth2/token")}
     return headers, urlencode(form).encode()
+
+
+def _authentication(member: Member) -> dict[str, str]:
+    return {"client_assertion_type": ASSERTION_TYPE, "client_assertion": member.assertion(ISSUER)}
 
 
 def _post(path: str, headers: dict[str, str], body: bytes) -> bytes:
