@@ -12,6 +12,7 @@ from .batches.service import BatchService
 from .batches.worker import BatchWorker
 from .catalogue.service import Catalogue
 from .checks.engine import Engine
+from .checks.retention import Retention
 from .checks.listing import CheckList
 from .checks.service import CheckService
 from .consents.asking import AskService
@@ -93,6 +94,7 @@ class Services(Struct, frozen=True, kw_only=True):
     checks: CheckService
     check_list: CheckList
     feedback: FeedbackService
+    retention: Retention
     engine: Engine
     batches: BatchService
     batch_worker: BatchWorker
@@ -253,6 +255,7 @@ class Services(Struct, frozen=True, kw_only=True):
             access=access,
             portal=portal,
             checks=checks,
+            retention=Retention(database, clock, scenarios, ledger),
             engine=engine,
             batches=batches,
             check_list=CheckList(database, checks),

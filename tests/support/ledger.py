@@ -38,7 +38,7 @@ class Log:
 
     async def erase(self, entry_id: str) -> int:
         async with self.database.transaction() as tx:
-            count = await self.ledger.erase(tx, entry_id, self.clock.now())
+            count = await self.ledger.erase(tx, [entry_id], self.clock.now())
         self.length += count > 0
         return count
 

@@ -12,6 +12,7 @@ from .migrate import migrate
 from .openapi import openapi
 from .partners import partners
 from .records import records
+from .retention import retention
 from .sandbox import sandbox
 from .scenarios import scenarios
 from .serve import serve
@@ -31,5 +32,18 @@ def main(context: click.Context, config: Path | None) -> None:
     context.obj = config
 
 
-for command in (clients, keys, ledger, migrate, openapi, partners, records, sandbox, scenarios, serve, sources):
+for command in (
+    clients,
+    keys,
+    ledger,
+    migrate,
+    openapi,
+    partners,
+    records,
+    retention,
+    sandbox,
+    scenarios,
+    serve,
+    sources,
+):
     main.add_command(command)

@@ -147,8 +147,8 @@ async def nodes(tx: AsyncConnection, log_id: str, wanted: Collection[Node]) -> M
     return found
 
 
-async def unerased(tx: AsyncConnection, log_id: str, entry_id: str) -> list[int]:
-    """The places of an id's entries whose bodies are still there and may be erased."""
+async def unerased(tx: AsyncConnection, log_id: str, entry_ids: Collection[str]) -> list[int]:
+    """The places of these ids' entries whose bodies are still there and may be erased."""
     statement = (
         select(ledger_leaves.c.leaf_index)
         .join(
@@ -156,7 +156,7 @@ async def unerased(tx: AsyncConnection, log_id: str, entry_id: str) -> list[int]
             (ledger_entries.c.log_id == ledger_leaves.c.log_id)
             & (ledger_entries.c.leaf_index == ledger_leaves.c.leaf_index),
         )
-        .where(ledger_leaves.c.entry_id == entry_id, ledger_leaves.c.log_id == log_id)
+        .where(ledger_leaves.c.entry_id.in_(sorted(entry_ids)), ledger_leaves.c.log_id == log_id)
         .where(ledger_entries.c.body.is_not(None), ledger_leaves.c.kind != ERASURE)
         .order_by(ledger_leaves.c.leaf_index)
     )

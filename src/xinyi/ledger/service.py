@@ -93,13 +93,13 @@ class LedgerService:
         self._writing = _transaction(tx)
         return receipts([entry.body for entry in entries], growth, checkpoint)
 
-    async def erase(self, tx: AsyncConnection, entry_id: str, at: datetime) -> int:
-        """Empties the bodies of every entry with this id and appends an entry that says so; gives how many there were.
+    async def erase(self, tx: AsyncConnection, entry_ids: Collection[str], at: datetime) -> int:
+        """Empties the bodies of every entry with these ids and appends one that says so; gives how many there were.
 
         Their leaves stay, so that every other proof still holds. Entries about erasures can't be erased.
         """
         head, frontier = await self._locked_head(tx)
-        indexes = await repo.unerased(tx, head.log_id, entry_id)
+        indexes = await repo.unerased(tx, head.log_id, entry_ids)
         if not indexes:
             return 0
         erasure_id = new_id("ers", at)

@@ -207,7 +207,7 @@ async def test_a_row_that_is_missing_is_named(trail: Trail, table: str) -> None:
 async def test_a_row_that_the_law_erased_is_not_missed(trail: Trail) -> None:
     s = trail.world.services
     async with s.database.transaction() as tx:
-        await s.ledger.erase(tx, trail.checks["answer"], trail.world.clock.now())
+        await s.ledger.erase(tx, [trail.checks["answer"]], trail.world.clock.now())
     await trail.sql("DELETE FROM checks WHERE id = :id", id=trail.checks["answer"])
     assert await trail.verify() is None
 

@@ -1,0 +1,122 @@
+"""What is kept of answers, and for how long.
+
+What an answer said is erased once the time is over for which its scenario lets the partner keep it (PIPL 19), and
+after the consent was withdrawn (PIPL 47). That a check was made stays: when, by whom, by whose consent and what for,
+for five years, which is the duty to keep a query log (L14). After that the row goes too. Receipts that somebody holds
+verify for ever: the ledger's leaves stay.
+
+Erasing touches the ledger's entries, which the server's own role can't: run it as the tables' owner.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from msgspec import Struct
+from sqlalchemy import and_, delete, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ..consents.model import EndReason
+from ..consents.tables import consents
+from ..kernel.clock import Clock
+from ..ledger.service import LedgerService
+from ..scenarios.registry import Registry
+from ..storage.database import Database
+from .tables import checks
+
+AUDIT_KEPT: Final = timedelta(days=5 * 366)
+"""How long it is kept that a check was made: at least five years."""
+AT_ONCE: Final = 200
+"""Rows in one transaction: the ledger's head is locked meanwhile."""
+
+_OF_WITHDRAWALS: Final = (
+    EndReason.WITHDRAWN_BY_SUBJECT.value,
+    EndReason.GIVEN_UP_BY_PARTNER.value,
+    EndReason.ENDED_BY_OPERATOR.value,
+)
+
+
+class Swept(Struct, frozen=True):
+    """What a sweep did: answers whose content it erased, and rows that it took away."""
+
+    erased: int
+    removed: int
+
+
+class Retention:
+    """Ends what has been kept long enough."""
+
+    def __init__(self, database: Database, clock: Clock, scenarios: Registry, ledger: LedgerService) -> None:
+        self._database = database
+        self._clock = clock
+        self._scenarios = scenarios
+        self._ledger = ledger
+
+    async def sweep(self) -> Swept:
+        """Erases and removes everything that is due, a part at a time. Running it again is harmless."""
+        erased = removed = 0
+        while some := await self._erase_some():
+            erased += some
+        while some := await self._remove_some():
+            removed += some
+        return Swept(erased, removed)
+
+    async def _erase_some(self) -> int:
+        now = self._clock.now()
+        async with self._database.transaction() as tx:
+            due = await self._to_erase(tx, now)
+            if due:
+                await tx.execute(update(checks).where(checks.c.id.in_(due)).values(body=None))
+                await self._ledger.erase(tx, due, now)
+        return len(due)
+
+    async def _remove_some(self) -> int:
+        now = self._clock.now()
+        async with self._database.transaction() as tx:
+            query = select(checks.c.id).where(checks.c.created_at < now - AUDIT_KEPT).order_by(checks.c.id)
+            due = list((await tx.execute(query.limit(AT_ONCE))).scalars())
+            if due:
+                await tx.execute(delete(checks).where(checks.c.id.in_(due)))
+                await self._ledger.erase(tx, due, now)
+        return len(due)
+
+    async def _to_erase(self, tx: AsyncConnection, now: datetime) -> Sequence[str]:
+        withdrawn = (
+            select(checks.c.id)
+            .join(consents, and_(consents.c.subject_id == checks.c.subject_id, consents.c.id == checks.c.consent_id))
+            .where(checks.c.body.is_not(None), consents.c.end_reason.in_(_OF_WITHDRAWALS))
+            .order_by(checks.c.id)
+            .limit(AT_ONCE)
+        )
+        if found := list((await tx.execute(withdrawn)).scalars()):
+            return found
+        kept_for = await self._kept_for(tx)
+        expired = (
+            select(checks.c.id)
+            .where(
+                checks.c.body.is_not(None),
+                or_(
+                    *(
+                        and_(
+                            checks.c.scenario_id == scenario_id,
+                            checks.c.scenario_version == version,
+                            checks.c.created_at <= now - days,
+                        )
+                        for (scenario_id, version), days in kept_for.items()
+                    )
+                ),
+            )
+            .order_by(checks.c.id)
+            .limit(AT_ONCE)
+        )
+        return list((await tx.execute(expired)).scalars()) if kept_for else []
+
+    async def _kept_for(self, tx: AsyncConnection) -> dict[tuple[str, int], timedelta]:
+        """How long each scenario version lets its answers be kept; one whose file is gone, no longer."""
+        known = select(checks.c.scenario_id, checks.c.scenario_version, func.count()).where(checks.c.body.is_not(None))
+        rows = await tx.execute(known.group_by(checks.c.scenario_id, checks.c.scenario_version))
+        found: dict[tuple[str, int], timedelta] = {}
+        for scenario_id, version, _ in rows:
+            scenario = self._scenarios.find(scenario_id, version)
+            found[scenario_id, version] = timedelta(days=0 if scenario is None else scenario.retention_days)
+        return found
