@@ -48,7 +48,7 @@ def tokens(installation: Installation, count: int) -> list[bytes]:
 
 
 def introspections(installation: Installation, port: int, count: int) -> list[bytes]:
-    """Requests about a token of one's own (RFC 7662): an assertion each. The tokens come from the server at ``port``."""
+    """Questions about one's own token (RFC 7662), an assertion each. The tokens come from the server at ``port``."""
     senders = [(member, access_token(member, port)) for member in installation.members]
     made = []
     for member, token in itertools.islice(itertools.cycle(senders), count):
