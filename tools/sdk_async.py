@@ -49,7 +49,7 @@ def awaiting(source: Path) -> str:
     for old, new in WORDS.items():
         text = re.sub(rf"(?<!\w){re.escape(old)}(?!\w)", new, text)
     for name in names:
-        text = re.sub(rf"(?<![\w.]){name}(?=\(|\"|\]|$|:)|(?<=`){name}(?=`)", f"Async{name}", text)
+        text = re.sub(rf"(?<![\w.]){name}(?=\(|\"|\]|$|:| = )|(?<=`){name}(?=`)", f"Async{name}", text)
         text = re.sub(rf"(^from \.\S+ import .*)\b{name}\b", rf"\1Async{name}", text, flags=re.MULTILINE)
     text = METHOD.sub(_awaiting_method, text)
     return HEADING.format(source=source.relative_to(PACKAGE)) + text

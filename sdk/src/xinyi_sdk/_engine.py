@@ -93,12 +93,12 @@ class Engine:
     """What all calls of one client share. Threads and tasks may: what is written is written whole."""
 
     def __init__(self, config: Config, sources: Sources | None = None) -> None:
-        self.config = config
-        self.sources = sources or Sources()
-        self.key = SigningKey.generate()
+        self.config: Config = config
+        self.sources: Sources = sources or Sources()
+        self.key: SigningKey = SigningKey.generate()
         """The client's DPoP key: new with each client, never the registered one."""
-        self.tokens = TokenCache()
-        self.ledger_keys = LedgerKeys(config.issuer)
+        self.tokens: TokenCache = TokenCache()
+        self.ledger_keys: LedgerKeys = LedgerKeys(config.issuer)
         self._learned = Learned()
         SigningKey.load(config.private_key)  # so that an unusable key fails here and not at the first call
 

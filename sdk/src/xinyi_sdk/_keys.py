@@ -35,7 +35,7 @@ class SigningKey:
                 "private_key must be P-256, Ed25519 or RSA of 2048 bits or more (ES256, Ed25519, PS256)"
             )
         self._key = key
-        self.algorithm = algorithm
+        self.algorithm: str = algorithm
         self.thumbprint: str = key.thumbprint()
         self.kid: str = key.kid or self.thumbprint
         self.public: Mapping[str, Any] = {

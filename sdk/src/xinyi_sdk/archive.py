@@ -44,7 +44,7 @@ class ReceiptArchive:
     """An append-only folder of receipts. Made when it isn't there."""
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+        self.folder: Path = Path(folder)
         for name in ("keys", "checkpoints"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
 

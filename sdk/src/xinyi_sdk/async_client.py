@@ -57,17 +57,17 @@ class AsyncXinyi:
         self._use(Engine(config), AsyncDriver(http_client, timeout))
 
     def _use(self, engine: Engine, driver: "AsyncDriver") -> None:
-        self._engine = engine
-        self._driver = driver
-        self.scenarios = AsyncScenarios(engine, driver)
-        self.consents = AsyncConsents(engine, driver)
-        self.checks = AsyncChecks(engine, driver)
-        self.batches = AsyncBatches(engine, driver)
-        self.records = AsyncRecords(engine, driver)
-        self.disputes = AsyncDisputes(engine, driver)
-        self.partner = AsyncPartner(engine, driver)
-        self.ledger = AsyncLedger(engine, driver)
-        self.metadata = AsyncMetadata(engine, driver)
+        self._engine: Engine = engine
+        self._driver: AsyncDriver = driver
+        self.scenarios: AsyncScenarios = AsyncScenarios(engine, driver)
+        self.consents: AsyncConsents = AsyncConsents(engine, driver)
+        self.checks: AsyncChecks = AsyncChecks(engine, driver)
+        self.batches: AsyncBatches = AsyncBatches(engine, driver)
+        self.records: AsyncRecords = AsyncRecords(engine, driver)
+        self.disputes: AsyncDisputes = AsyncDisputes(engine, driver)
+        self.partner: AsyncPartner = AsyncPartner(engine, driver)
+        self.ledger: AsyncLedger = AsyncLedger(engine, driver)
+        self.metadata: AsyncMetadata = AsyncMetadata(engine, driver)
 
     def with_options(
         self, *, timeout: float | None = None, max_retries: int | None = None, on_event: Observer | None = None

@@ -56,17 +56,17 @@ class Xinyi:
         self._use(Engine(config), SyncDriver(http_client, timeout))
 
     def _use(self, engine: Engine, driver: "SyncDriver") -> None:
-        self._engine = engine
-        self._driver = driver
-        self.scenarios = Scenarios(engine, driver)
-        self.consents = Consents(engine, driver)
-        self.checks = Checks(engine, driver)
-        self.batches = Batches(engine, driver)
-        self.records = Records(engine, driver)
-        self.disputes = Disputes(engine, driver)
-        self.partner = Partner(engine, driver)
-        self.ledger = Ledger(engine, driver)
-        self.metadata = Metadata(engine, driver)
+        self._engine: Engine = engine
+        self._driver: SyncDriver = driver
+        self.scenarios: Scenarios = Scenarios(engine, driver)
+        self.consents: Consents = Consents(engine, driver)
+        self.checks: Checks = Checks(engine, driver)
+        self.batches: Batches = Batches(engine, driver)
+        self.records: Records = Records(engine, driver)
+        self.disputes: Disputes = Disputes(engine, driver)
+        self.partner: Partner = Partner(engine, driver)
+        self.ledger: Ledger = Ledger(engine, driver)
+        self.metadata: Metadata = Metadata(engine, driver)
 
     def with_options(
         self, *, timeout: float | None = None, max_retries: int | None = None, on_event: Observer | None = None

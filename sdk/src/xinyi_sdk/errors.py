@@ -118,10 +118,10 @@ class APIError(XinyiError):
         self, problem: Mapping[str, Any], status: int, request_id: str | None = None, retry_after: float | None = None
     ) -> None:
         super().__init__(problem, status, request_id, retry_after)
-        self.problem = problem
-        self.status = status
-        self.request_id = request_id
-        self.retry_after = retry_after
+        self.problem: Mapping[str, Any] = problem
+        self.status: int = status
+        self.request_id: str | None = request_id
+        self.retry_after: float | None = retry_after
         self.code: str = str(problem.get("code") or problem.get("error") or f"http_{status}")
         self.detail: str | None = _text(problem, "detail", "error_description", "title")
         self.source: str | None = _text(problem, "source")
@@ -258,8 +258,8 @@ class ConsentFailed(XinyiError):
 
     def __init__(self, code: str, description: str | None = None) -> None:
         super().__init__(code, description)
-        self.code = code
-        self.description = description
+        self.code: str = code
+        self.description: str | None = description
 
     def __str__(self) -> str:
         return f"{self.code}: {self.description}" if self.description else self.code
@@ -277,7 +277,7 @@ class ConsentUnread(XinyiError):
 
     def __init__(self, consent_id: str) -> None:
         super().__init__(consent_id)
-        self.consent_id = consent_id
+        self.consent_id: str = consent_id
 
     def __str__(self) -> str:
         return f"{self.consent_id} was given but couldn't be read: keep the id, and read it later with consents.get()"
@@ -288,8 +288,8 @@ class ProofInvalid(XinyiError):
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(reason, message)
-        self.reason = reason
-        self.message = message
+        self.reason: str = reason
+        self.message: str = message
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.message}"
@@ -320,8 +320,8 @@ class WebhookInvalid(XinyiError):
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(reason, message)
-        self.reason = reason
-        self.message = message
+        self.reason: str = reason
+        self.message: str = message
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.message}"

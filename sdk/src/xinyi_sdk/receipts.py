@@ -111,9 +111,9 @@ class Receipt:
     __slots__ = ("_answer", "_keys", "text")
 
     def __init__(self, text: str, *, answer: "Answer | None" = None, keys: "LedgerKeys | None" = None) -> None:
-        self.text = text
-        self._answer = answer
-        self._keys = keys
+        self.text: str = text
+        self._answer: Answer | None = answer
+        self._keys: LedgerKeys | None = keys
 
     @property
     def jwks(self) -> Mapping[str, Any] | None:
@@ -160,7 +160,7 @@ class LedgerKeys:
     __slots__ = ("asked_at", "issuer", "jwks")
 
     def __init__(self, issuer: str) -> None:
-        self.issuer = issuer
+        self.issuer: str = issuer
         self.jwks: Mapping[str, Any] | None = None
         self.asked_at: float | None = None
         """When they were last fetched, or tried to be, by the way: of the monotonic clock, in seconds."""

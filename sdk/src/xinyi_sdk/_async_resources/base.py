@@ -13,5 +13,5 @@ class Resource:
     """Some operations of one client."""
 
     def __init__(self, engine: Engine, driver: "AsyncDriver") -> None:
-        self._engine = engine
-        self._driver = driver
+        self._engine: Engine = engine
+        self._driver: AsyncDriver = driver

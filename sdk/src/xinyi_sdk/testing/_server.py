@@ -94,7 +94,7 @@ class FakeXinyi:
     """
 
     def __init__(self) -> None:
-        self.log = FakeLog(ISSUER)
+        self.log: FakeLog = FakeLog(ISSUER)
         self.checks: list[AskedCheck] = []
         """Every check that was asked for, in order."""
         self.pauses: list[float] = []
