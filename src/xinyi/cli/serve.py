@@ -26,6 +26,7 @@ from .context import current_settings, startup_errors, told
 _OTHER_FILES = 250
 """Open files beside the connections: databases, keys, uploads under way."""
 _FEWEST = 10
+_STAYED = 20_000
 
 
 @click.command()
@@ -84,11 +85,13 @@ def serve(host: str | None, port: int | None, workers: int | None, *, allow_remo
 
 def _application(settings: Settings) -> Litestar:
     """The application of this process. What is there before the first request stays for good: the collector of
-    reference cycles need not look at it again."""
+    reference cycles need not look at it again. And a batch makes thousands of objects that go by themselves when it is
+    answered: the collector waits until more than that have stayed."""
     configure_logging(settings.log_level)
     app = create_app(settings)
     gc.collect()
     gc.freeze()
+    gc.set_threshold(_STAYED, 20, 20)
     return app
 
 
