@@ -169,9 +169,12 @@ class AuthorizeController(Controller):
             _, notice = await consents.show(
                 pushed.consent_id, subject_id=session.subject_id, kind=session.kind, language=language
             )
-            if notice.digest != form.get("notice"):  # it changed since it was shown: show it again
-                return await self._ask(request, oauth, consents, pushed, session, request_uri, language)
-            await _spend(oauth, request_uri)
+        except XinyiError as error:
+            return await _refused(oauth, pushed, request_uri, error)
+        if notice.digest != form.get("notice"):  # it changed since it was shown: show it again
+            return await self._ask(request, oauth, consents, pushed, session, request_uri, language)
+        await _spend(oauth, request_uri)
+        try:
             await consents.authorise(
                 pushed.consent_id,
                 subject_id=session.subject_id,
@@ -181,7 +184,7 @@ class AuthorizeController(Controller):
                 representative_id=session.representative_id,
             )
         except XinyiError as error:
-            return await _refused(oauth, pushed, request_uri, error)
+            return _unanswerable(oauth, pushed, error)
         code = await oauth.codes.issue(
             client_id=pushed.client_id,
             redirect_uri=pushed.redirect_uri,
@@ -190,7 +193,6 @@ class AuthorizeController(Controller):
             consent_id=pushed.consent_id,
         )
         return redirect(answer_url(oauth.issuer, pushed, code=code))
-
 
     async def _preview(
         self,
@@ -330,10 +332,16 @@ async def _spend(oauth: OAuthService, request_uri: str) -> None:
 
 
 async def _refused(oauth: OAuthService, pushed: PushedRequest, request_uri: str, error: XinyiError) -> Response[Any]:
+    """:func:`_unanswerable`, once: not when somebody has decided meanwhile, whose answer is under way."""
+    response = _unanswerable(oauth, pushed, error)
+    await _spend(oauth, request_uri)
+    return response
+
+
+def _unanswerable(oauth: OAuthService, pushed: PushedRequest, error: XinyiError) -> Response[Any]:
     """``access_denied`` when the subject can't answer; whatever else went wrong is told on a page."""
     if error.code not in _NOT_TO_DECIDE:
         raise error
-    await oauth.requests.spend(request_uri)
     return denied(oauth.issuer, pushed)
 
 
