@@ -28,6 +28,7 @@ from .openapi.document import Document, document
 from .openapi.pages import reference
 from .partners.http import PartnerController
 from .portal.http import MeController
+from .portal.http_previews import MyPreviewController
 from .portal.http_records import MyRecordController
 from .portal.pages import PortalPages
 from .records.http import DisputeController, RecordBatchController, RecordController
@@ -55,6 +56,7 @@ API: Final = (
     LedgerController,
     MeController,
     MetadataController,
+    MyPreviewController,
     MyRecordController,
     OAuthController,
     PartnerController,

@@ -129,6 +129,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             raise SettingsError("database_url must begin with postgresql:// or sqlite:///")
         if self.cache_url and not self.cache_url.startswith(("redis://", "rediss://", "unix://")):
             raise SettingsError("cache_url must begin with redis://, rediss:// or unix://")
+        if self.mail_host is not None and not self.mail_from:
+            raise SettingsError("mail_from must be set along with mail_host")
         if self.metrics_port is not None and self.metrics_port + self.workers > 65536:
             raise SettingsError("metrics_port must leave a port to each worker")
         if self.workers > 1:

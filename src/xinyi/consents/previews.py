@@ -51,8 +51,8 @@ class PreviewService:
     async def of_consent(self, consent_id: str, *, subject_id: str, kind: str) -> Preview:
         """What the partner would see under a consent that the subject is asked for, or gave.
 
-        Raises ``XinyiError``: NOT_FOUND; NOT_ENTITLED when the subject can't answer it; WRONG_STATE when it ended;
-        CONSENT_OUTDATED when a check would be refused for that.
+        Raises ``XinyiError``: NOT_FOUND, also when they can't answer it; WRONG_STATE when it ended; CONSENT_OUTDATED or
+        NOT_ENTITLED when a check would be refused for that.
         """
         async with self._database.read() as tx:
             consent = await self._consents.askable(tx, consent_id, subject_id, kind)

@@ -151,12 +151,15 @@ class ConsentService:
             return consent, await self.notice(tx, consent, language)
 
     async def askable(self, tx: AsyncConnection, consent_id: str, subject_id: str, kind: str) -> Consent:
-        """A consent that this subject gave or can answer. Raises ``XinyiError``: NOT_FOUND, NOT_ENTITLED."""
+        """A consent that this subject gave or can answer. Raises ``XinyiError(NOT_FOUND)`` for every other."""
         consent = await self.find(tx, consent_id)
-        if consent.subject_id is None:
+        if consent.subject_id is not None:
+            return _owned(consent, Party.SUBJECT, subject_id)
+        try:
             await self._check_answerer(tx, consent, subject_id, kind)
-            return consent
-        return _owned(consent, Party.SUBJECT, subject_id)
+        except XinyiError:
+            raise XinyiError(Code.NOT_FOUND) from None
+        return consent
 
     async def notice(self, tx: AsyncConnection, consent: Consent, language: Language) -> Notice:
         """What the subject is, or was, told about this consent."""

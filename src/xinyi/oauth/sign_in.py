@@ -61,6 +61,7 @@ class SandboxSignIn:
         wanted = [each.identifier for each in (persona, representative) if each is not None]
         async with self._database.transaction() as tx:
             ids = await self._subjects.ensure_many(tx, wanted)
+            await self._subjects.remember_email(tx, ids[persona.identifier], persona.email)
         return await self._sessions.create(
             subject_id=ids[persona.identifier],
             kind=persona.kind.value,

@@ -26,6 +26,11 @@ class Persona(Struct, frozen=True):
     def kind(self) -> SubjectKind:
         return self.identifier.kind
 
+    @property
+    def email(self) -> str:
+        """An address that leads nowhere (RFC 2606)."""
+        return f"{self.id}@people.example"
+
 
 def personas() -> tuple[Persona, ...]:
     """All personas, companies first."""
