@@ -68,7 +68,7 @@ def ask(python: Path, example: str, variables: Mapping[str, str], *, persona: st
     environment = {**without_settings(), "PYTHONUTF8": "1", **variables}
     environment.pop("PYTHONPATH", None)
     command = [str(python), "-c", example]
-    with Popen(command, stdin=PIPE, stdout=PIPE, text=True, encoding="utf-8", env=environment) as program:
+    with Popen(command, stdin=PIPE, stdout=PIPE, text=True, encoding="utf-8", env=environment) as program:  # noqa: S603 (our own words)
         assert program.stdout is not None
         asked = program.stdout.readline()
         if "http" not in asked:
@@ -85,7 +85,7 @@ def ask(python: Path, example: str, variables: Mapping[str, str], *, persona: st
 
 
 def _must(*command: str) -> None:
-    done = run(command, capture_output=True, text=True, check=False)
+    done = run(command, capture_output=True, text=True, check=False)  # noqa: S603 (our own words)
     if done.returncode:
         raise DemoFailed(f"`{' '.join(command[:3])} …`: {done.stderr.strip()}")
 
