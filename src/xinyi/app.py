@@ -36,6 +36,7 @@ from .scenarios.http import ScenarioController, list_behaviours, list_outcomes
 from .settings import Settings
 from .telemetry.service import Telemetry
 from .telemetry.traces import TracingMiddleware
+from .usage.http import UsageController
 from .web.body import StrictRequest
 from .web.metadata import MetadataController
 from .web.middleware import ExchangeMiddleware
@@ -63,6 +64,7 @@ API: Final = (
     RecordBatchController,
     RecordController,
     ScenarioController,
+    UsageController,
     list_behaviours,
     list_outcomes,
     list_record_types,

@@ -58,6 +58,8 @@ from .subjects.service import SubjectService
 from .telemetry.metrics import Metrics
 from .telemetry.service import Telemetry
 from .web.mail import Mailer, MailServer
+from .usage.service import UsageService
+from .usage.worker import UsageWorker
 from .web.outbound import Outbound
 from .web.rates import Rates
 from .web.session import Sessions
@@ -94,6 +96,9 @@ class Services(Struct, frozen=True, kw_only=True):
     checks: CheckService
     check_list: CheckList
     feedback: FeedbackService
+    rates: Rates
+    usage: UsageService
+    usage_worker: UsageWorker
     retention: Retention
     engine: Engine
     batches: BatchService
@@ -183,6 +188,7 @@ class Services(Struct, frozen=True, kw_only=True):
         )
         consent_sweep = ConsentSweep(database, clock, journal, reminders, seconds=settings.sweep_seconds)
         sessions = Sessions(cache, clock, keys.opaque, secure=settings.issuer.startswith("https:"))
+        rates = Rates(cache, clock, settings)
         oauth = OAuthService(
             settings,
             keys,
@@ -195,7 +201,7 @@ class Services(Struct, frozen=True, kw_only=True):
             scenarios=scenarios,
             subjects=subjects,
             sessions=sessions,
-            rates=Rates(cache, clock, settings),
+            rates=rates,
         )
         checks = CheckService(
             database,
@@ -228,6 +234,7 @@ class Services(Struct, frozen=True, kw_only=True):
         sender = Sender(outbound, clock, keys.subject_seal, timeout=settings.event_timeout)
         events = EventService(database, clock, sender, retention=timedelta(days=settings.event_days))
         deliveries = Deliveries(database, clock, sender, schedule=settings.event_schedule)
+        usage = UsageService(database, clock)
         return cls(
             settings=settings,
             clock=clock,
@@ -260,6 +267,9 @@ class Services(Struct, frozen=True, kw_only=True):
             batches=batches,
             check_list=CheckList(database, checks),
             feedback=FeedbackService(database, clock),
+            rates=rates,
+            usage=usage,
+            usage_worker=UsageWorker(usage),
             batch_worker=BatchWorker(batches, engine),
             events=events,
             event_worker=EventWorker(clock, Relay(database, clock), deliveries, chores=(events.forget,)),
@@ -291,11 +301,13 @@ class Services(Struct, frozen=True, kw_only=True):
                 self.engine.start()
                 self.batch_worker.start()
                 self.event_worker.start()
+                self.usage_worker.start()
                 self.consent_sweep.start()
                 try:
                     yield self
                 finally:
                     await self.consent_sweep.stop()
+                    await self.usage_worker.stop()
                     await self.event_worker.stop()
                     await self.batch_worker.stop()
                     await self.engine.stop()

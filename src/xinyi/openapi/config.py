@@ -32,7 +32,7 @@ _TAGS: Final = (
     Tag("Records", "What sources send."),
     Tag("Ledger", "The transparency log, and the keys that receipts verify with. Public."),
     Tag("Subject", "The subject's own view and control, in the portal's session."),
-    Tag("Partner", "A client's own rights and keys."),
+    Tag("Partner", "A client's own rights and keys, and what its partner used."),
     Tag("OAuth", "The authorization server: discovery, keys, pushed requests, tokens."),
     Tag("Metadata", "Closed lists with wording in Chinese and English. Public."),
     Tag("Operation", "The state of the process."),

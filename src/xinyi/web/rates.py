@@ -107,8 +107,18 @@ class Rates:
 
         Raises ``XinyiError(UNAVAILABLE)``.
         """
+        key, left = self._window(limit, client_id)
+        counted = self._cache.count(key, timedelta(seconds=left + 1))
+        return Counted(counted, limit, self._quotas[limit], math.ceil(left))
+
+    async def standing(self, limit: Limit, client_id: str) -> Rate:
+        """How the client stands, without counting anything. Raises ``XinyiError(UNAVAILABLE)``."""
+        key, left = self._window(limit, client_id)
+        used = int(await self._cache.get(key) or 0)
+        return Rate(limit, self._quotas[limit], max(self._quotas[limit] - used, 0), math.ceil(left))
+
+    def _window(self, limit: Limit, client_id: str) -> tuple[str, float]:
+        """What counts the client's calls in this window, and the seconds until it ends."""
         now = self._clock.now().timestamp()
         window = int(now // WINDOW)
-        left = (window + 1) * WINDOW - now
-        counted = self._cache.count(f"rate:{limit.value}:{client_id}:{window}", timedelta(seconds=left + 1))
-        return Counted(counted, limit, self._quotas[limit], math.ceil(left))
+        return f"rate:{limit.value}:{client_id}:{window}", (window + 1) * WINDOW - now

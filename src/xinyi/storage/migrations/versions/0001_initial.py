@@ -45,6 +45,30 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("partner_id", "check_id", name=op.f("pk_check_feedback")),
     )
     op.create_table(
+        "usage_days",
+        sa.Column("partner_id", sa.String(length=40), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("scenario_id", sa.String(length=64), nullable=False),
+        sa.Column("answered", sa.BigInteger(), nullable=False),
+        sa.Column("refused", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("partner_id", "day", "scenario_id", name=op.f("pk_usage_days")),
+    )
+    op.create_table(
+        "usage_mark",
+        sa.Column("slot", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("slot = 1", name=op.f("ck_usage_mark_single")),
+        sa.PrimaryKeyConstraint("slot", name=op.f("pk_usage_mark")),
+    )
+    op.create_table(
+        "scenario_prices",
+        sa.Column("scenario_id", sa.String(length=64), nullable=False),
+        sa.Column("partner_id", sa.String(length=40), nullable=False),
+        sa.Column("since", sa.Date(), nullable=False),
+        sa.Column("units", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("scenario_id", "partner_id", "since", name=op.f("pk_scenario_prices")),
+    )
+    op.create_table(
         "checks",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("partner_id", sa.String(length=32), nullable=False),
