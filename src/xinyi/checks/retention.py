@@ -91,6 +91,8 @@ class Retention:
         if found := list((await tx.execute(withdrawn)).scalars()):
             return found
         kept_for = await self._kept_for(tx)
+        if not kept_for:
+            return []
         expired = (
             select(checks.c.id)
             .where(
@@ -109,7 +111,7 @@ class Retention:
             .order_by(checks.c.id)
             .limit(AT_ONCE)
         )
-        return list((await tx.execute(expired)).scalars()) if kept_for else []
+        return list((await tx.execute(expired)).scalars())
 
     async def _kept_for(self, tx: AsyncConnection) -> dict[tuple[str, int], timedelta]:
         """How long each scenario version lets its answers be kept; one whose file is gone, no longer."""
