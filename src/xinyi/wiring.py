@@ -36,6 +36,7 @@ from .ledger.service import LedgerService
 from .oauth.service import OAuthService
 from .partners.service import PartnerService
 from .portal.access import AccessLog
+from .portal.notices import Notices
 from .portal.service import PortalService
 from .records.amendments import Amendments
 from .records.deadlines import Deadlines
@@ -186,9 +187,21 @@ class Services(Struct, frozen=True, kw_only=True):
             issuer=settings.issuer,
             operator=operator,
         )
-        consent_sweep = ConsentSweep(database, clock, journal, reminders, seconds=settings.sweep_seconds)
-        sessions = Sessions(cache, clock, keys.opaque, secure=settings.issuer.startswith("https:"))
+        notices = Notices(
+            database,
+            clock,
+            subjects=subjects,
+            partners=partners,
+            scenarios=scenarios,
+            mailer=mailer,
+            issuer=settings.issuer,
+            operator=operator,
+        )
+        consent_sweep = ConsentSweep(
+            database, clock, journal, reminders, seconds=settings.sweep_seconds, mail=(notices.send,)
+        )
         rates = Rates(cache, clock, settings)
+        sessions = Sessions(cache, clock, keys.opaque, rates, secure=settings.issuer.startswith("https:"))
         oauth = OAuthService(
             settings,
             keys,

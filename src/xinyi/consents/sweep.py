@@ -5,6 +5,7 @@ its own.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
 from typing import Final
@@ -28,15 +29,25 @@ BATCH: Final = 100
 
 
 class ConsentSweep:
-    """:meth:`start` it to sweep every ``seconds``; 0 leaves it to other processes."""
+    """:meth:`start` it to sweep every ``seconds``; 0 leaves it to other processes.
+
+    ``mail`` sends what other rooms have to say to subjects.
+    """
 
     def __init__(
-        self, database: Database, clock: Clock, journal: Journal, reminders: Reminders, *, seconds: int
+        self,
+        database: Database,
+        clock: Clock,
+        journal: Journal,
+        reminders: Reminders,
+        *,
+        seconds: int,
+        mail: tuple[Callable[[], Awaitable[None]], ...] = (),
     ) -> None:
         self._database = database
         self._clock = clock
         self._journal = journal
-        self._reminders = reminders
+        self._mail = (reminders.send, *mail)
         self._seconds = seconds
         self._stopped = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -55,7 +66,8 @@ class ConsentSweep:
         done = 0
         while (some := await self._some()) and not self._stopped.is_set():
             done += some
-        await self._reminders.send()
+        for send in self._mail:
+            await send()
         return done
 
     async def _some(self) -> int:

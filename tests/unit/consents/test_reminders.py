@@ -1,23 +1,19 @@
 """Reminders by e-mail: to verified addresses alone, at least once, and nothing that a partner sees depends on them."""
 
-import asyncio
 from collections.abc import AsyncGenerator
 from datetime import timedelta
-from email import message_from_bytes, policy
-from email.message import EmailMessage
 from pathlib import Path
-from typing import Any
 
 import pytest
-from aiosmtpd.smtp import SMTP
 from sqlalchemy import func, select
 
+from tests.support.letterbox import Letterbox, listening
 from tests.support.pairs import Pair
 from tests.support.world import NEIGHBOUR, PERSON, Subject, World, new_world
 from xinyi.consents.asking import Ask
 from xinyi.consents.tables import mails
 from xinyi.partners.model import Client
-from xinyi.settings import MailSecurity, SettingsError
+from xinyi.settings import SettingsError
 from xinyi.subjects.model import Identifier
 from xinyi.subjects.tables import subjects
 
@@ -26,42 +22,14 @@ SCENARIO = "bike-deposit"
 ADDRESS = "resident@people.example"
 
 
-class Letterbox:
-    """A mail server that keeps what it takes, or refuses it."""
-
-    def __init__(self) -> None:
-        self.taken: list[tuple[list[str], EmailMessage]] = []
-        self.answer = "250 OK"
-
-    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 (aiosmtpd's name)
-        if self.answer.startswith("250"):
-            message = message_from_bytes(envelope.content, policy=policy.default)
-            assert isinstance(message, EmailMessage)
-            self.taken.append((envelope.rcpt_tos, message))
-        return self.answer
-
-
 @pytest.fixture
 def letterbox() -> Letterbox:
     return Letterbox()
 
 
 @pytest.fixture
-async def port(letterbox: Letterbox) -> AsyncGenerator[int]:
-    server = await asyncio.get_running_loop().create_server(lambda: SMTP(letterbox), "127.0.0.1", 0)
-    async with server:
-        yield int(server.sockets[0].getsockname()[1])
-
-
-@pytest.fixture
-async def world(tmp_path: Path, pair: Pair, port: int) -> AsyncGenerator[World]:
-    mail: dict[str, Any] = {
-        "mail_host": "127.0.0.1",
-        "mail_port": port,
-        "mail_security": MailSecurity.NONE,
-        "mail_from": "no-reply@credit-centre.example",
-    }
-    async with new_world(tmp_path, pair, **mail) as fresh:
+async def world(tmp_path: Path, pair: Pair, letterbox: Letterbox) -> AsyncGenerator[World]:
+    async with listening(letterbox) as mail, new_world(tmp_path, pair, **mail) as fresh:
         yield fresh
 
 
