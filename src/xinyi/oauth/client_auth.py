@@ -10,13 +10,12 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from ..kernel.canonical import b64url
 from ..kernel.clock import Clock
-from ..partners.keys import public_key
 from ..partners.model import Client
 from ..partners.service import PartnerService
 from ..storage.database import Database
 from ..storage.once import Forgotten, Uses
 from .errors import ErrorCode, OAuthError
-from .jose import KEY_TYPES, JwtProblem, UnverifiedJwt, check_times, read_jwt
+from .jose import KEY_TYPES, HeldKeys, JwtProblem, UnverifiedJwt, check_times, read_jwt
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 LONGEST: Final = 300.0
@@ -42,6 +41,7 @@ class ClientAuthenticator:
         self._uses = uses
         self._database = database
         self._partners = partners
+        self._keys = HeldKeys()
 
     async def authenticate(self, form: dict[str, str], authorization: str | None = None) -> Client:
         """The client whose key signed the form's assertion, which works once.
@@ -57,8 +57,9 @@ class ClientAuthenticator:
         if client is not None and client.active:
             kid = assertion.header.get("kid")
             jwk = _key(await self._partners.keys(client, kid if isinstance(kid, str) else None), assertion)
-        # With or without a key the work is the same: one is made of a JWK, and then it verifies.
-        signed = assertion.is_signed_by(public_key(jwk or _DUMMIES[KEY_TYPES[assertion.algorithm]]))
+        # With or without a key the work is the same: one is found by its JWK, and then it verifies.
+        _, key = self._keys.find(jwk or _DUMMIES[KEY_TYPES[assertion.algorithm]])
+        signed = assertion.is_signed_by(key)
         if client is None or jwk is None or not signed:
             raise _refuse("the client is unknown, or the signature is not by a key registered for it")
         await self._use(client_id, assertion)

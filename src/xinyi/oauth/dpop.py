@@ -2,19 +2,18 @@
 
 import hashlib
 import hmac
-from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from ..kernel.canonical import b64url, canonical_json
+from ..kernel.canonical import b64url
 from ..kernel.clock import Clock
-from ..partners.keys import NotAKey, public_key
+from ..partners.keys import NotAKey
 from ..storage.once import Forgotten, Uses
-from .jose import KEY_TYPES, JwtProblem, PublicKey, UnverifiedJwt, check_times, read_jwt
+from .jose import KEY_TYPES, HeldKeys, JwtProblem, PublicKey, UnverifiedJwt, check_times, read_jwt
 from .nonces import Nonces
 
 LATE: Final = 60.0
@@ -23,9 +22,7 @@ EARLY: Final = 10.0
 """How far ahead ``iat`` may be, in seconds."""
 
 _REMEMBER: Final = timedelta(seconds=LATE + EARLY + 5)
-_KEYS_HELD: Final = 4096
 _PORTS: Final = {"https": 443, "http": 80}
-_THUMBPRINT: Final = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x"), "RSA": ("e", "kty", "n")}
 _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 
@@ -48,7 +45,7 @@ class ProofVerifier:
         self._nonces = nonces
         self._clock = clock
         self._uses = uses
-        self._keys: OrderedDict[str, PublicKey] = OrderedDict()
+        self._keys = HeldKeys()
 
     async def verify(self, proofs: Sequence[str], method: str, path: str) -> str:
         """The thumbprint (RFC 7638) of the key that made the only one of ``proofs``, which works once.
@@ -114,32 +111,16 @@ class ProofVerifier:
         return made
 
     def _key(self, proof: UnverifiedJwt) -> tuple[str, PublicKey]:
-        """The key in the header and its thumbprint. Keys seen lately are kept: reading one costs as much as a hash."""
+        """The key in the header, and its thumbprint before it."""
         jwk = proof.header.get("jwk")
         if not isinstance(jwk, dict) or jwk.get("kty") != KEY_TYPES[proof.algorithm]:
             raise JwtProblem("the header's jwk must be a public key that suits alg")
         if _PRIVATE & jwk.keys():
             raise JwtProblem("the header's jwk is a private key: never send it, and use a new one from now on")
         try:
-            jkt = thumbprint(jwk)
-            key = self._keys.get(jkt)
-            if key is None:
-                key = public_key(jwk)
+            return self._keys.find(jwk)
         except NotAKey as problem:
             raise JwtProblem(f"the header's jwk: {problem}") from None
-        self._keys[jkt] = key
-        self._keys.move_to_end(jkt)
-        if len(self._keys) > _KEYS_HELD:
-            self._keys.popitem(last=False)
-        return jkt, key
-
-
-def thumbprint(jwk: dict[str, Any]) -> str:
-    """The JWK Thumbprint (RFC 7638 §3) of a public key. Raises :class:`NotAKey` when a member is missing."""
-    members = {name: jwk.get(name) for name in _THUMBPRINT[jwk["kty"]]}
-    if not all(isinstance(value, str) for value in members.values()):
-        raise NotAKey("a member is missing")
-    return b64url(hashlib.sha256(canonical_json(members)).digest())
 
 
 def _address(uri: str) -> tuple[str, str | None, int | None, str]:

@@ -1,6 +1,8 @@
 """Signed JWTs, read and checked with the profile's three algorithms and no other (FAPI 2.0 §5.4.1)."""
 
+import hashlib
 import re
+from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -14,8 +16,9 @@ from joserfc.jwa import JWSAlgModel
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from msgspec import Struct
 
-from ..kernel.canonical import unb64url
+from ..kernel.canonical import b64url, canonical_json, unb64url
 from ..kernel.errors import XinyiError
+from ..partners.keys import NotAKey, public_key
 from ..web.body import decode_json
 
 PublicKey = ECKey | OKPKey | RSAKey
@@ -25,6 +28,7 @@ ALGORITHMS: Final = ("ES256", "PS256", "Ed25519", "EdDSA")
 
 KEY_TYPES: Final = {"ES256": "EC", "PS256": "RSA", "Ed25519": "OKP", "EdDSA": "OKP"}
 MAX_LENGTH: Final = 8192
+_THUMBPRINT: Final = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x"), "RSA": ("e", "kty", "n")}
 _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
 
@@ -105,8 +109,38 @@ def _header(segment: str) -> Mapping[str, Any]:
 
 
 def sign_jwt(header: Mapping[str, Any], claims: Mapping[str, Any], key: ECKey, algorithm: str = "ES256") -> str:
-    """A compact JWS."""
-    return jws.serialize_compact({"alg": algorithm, **header}, msgspec.json.encode(claims), key, registry=_registry)
+    """A compact JWS (RFC 7515 §7.1)."""
+    head = b64url(msgspec.json.encode({"alg": algorithm, **header}))
+    content = f"{head}.{b64url(msgspec.json.encode(claims))}"
+    return f"{content}.{b64url(_models[algorithm].sign(content.encode(), key))}"
+
+
+def thumbprint(jwk: Mapping[str, Any]) -> str:
+    """The JWK Thumbprint (RFC 7638 §3) of a public key. Raises ``NotAKey`` when a member is missing."""
+    members = {name: jwk.get(name) for name in _THUMBPRINT[jwk["kty"]]}
+    if not all(isinstance(value, str) for value in members.values()):
+        raise NotAKey("a member is missing")
+    return b64url(hashlib.sha256(canonical_json(members)).digest())
+
+
+class HeldKeys:
+    """Public keys that were met lately, by thumbprint: to make one of its JWK costs half of what it verifies in."""
+
+    def __init__(self, most: int = 4096) -> None:
+        self._most = most
+        self._keys: OrderedDict[str, PublicKey] = OrderedDict()
+
+    def find(self, jwk: Mapping[str, Any]) -> tuple[str, PublicKey]:
+        """The thumbprint and the key of a public JWK. Raises ``NotAKey``."""
+        jkt = thumbprint(jwk)
+        key = self._keys.get(jkt)
+        if key is None:
+            key = self._keys[jkt] = public_key(jwk)
+            if len(self._keys) > self._most:
+                self._keys.popitem(last=False)
+        else:
+            self._keys.move_to_end(jkt)
+        return jkt, key
 
 
 def check_times(jwt: UnverifiedJwt, now: datetime, *, early: float, names: Collection[str] = ("iat", "nbf")) -> None:

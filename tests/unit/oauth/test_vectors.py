@@ -6,8 +6,8 @@ import pytest
 from joserfc.jwk import ECKey
 
 from tests.support.clock import ManualClock
-from xinyi.oauth.dpop import ProofVerifier, thumbprint
-from xinyi.oauth.jose import JwtProblem
+from xinyi.oauth.dpop import ProofVerifier
+from xinyi.oauth.jose import JwtProblem, thumbprint
 from xinyi.oauth.pkce import is_answered
 from xinyi.storage.cache import MemoryCache
 from xinyi.storage.database import Database
