@@ -6,7 +6,7 @@ import inspect
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
@@ -59,6 +59,19 @@ CALLS: Mapping[str, Call] = {
     "createCheck": Call("checks.create", (), {"scenario": "s", "consent_id": "cns_1", "reference": "R"}),
     "getCheck": Call("checks.get", ("chk_1",)),
     "getCheckReceipt": Call("checks.receipt", ("chk_1",)),
+    "listChecks": Call("checks.list", (), {"since": datetime(2026, 11, 2, tzinfo=UTC), "reference": "R"}),
+    "giveCheckFeedback": Call("checks.give_feedback", ("chk_1",), {"result": "granted", "benefit_band": "up_to_500"}),
+    "getCheckFeedback": Call("checks.feedback", ("chk_1",)),
+    "listEvents": Call("events.read", (), {"cursor": "7", "types": ["consent.withdrawn", "consent.paused"]}),
+    "listEventSubscriptions": Call("event_subscriptions.list"),
+    "createEventSubscription": Call("event_subscriptions.create", (), {"url": "https://bank.example/events"}),
+    "getEventSubscription": Call("event_subscriptions.get", ("evs_1",)),
+    "changeEventSubscription": Call("event_subscriptions.change", ("evs_1",), {"status": "disabled"}),
+    "deleteEventSubscription": Call("event_subscriptions.delete", ("evs_1",)),
+    "rollEventSubscriptionSecret": Call("event_subscriptions.roll_secret", ("evs_1",), {"overlap_hours": 24}),
+    "testEventSubscription": Call("event_subscriptions.test", ("evs_1",)),
+    "listEventDeliveries": Call("event_subscriptions.deliveries", ("evs_1",), {"state": "dead"}),
+    "redeliverEvents": Call("event_subscriptions.redeliver", ("evs_1",), {"events": ["evt_1"]}),
     "createCheckBatch": Call("batches.submit", (), {"items": []}),
     "getCheckBatch": Call("batches.get", ("cbt_1",)),
     "listCheckBatchItems": Call("batches.items", ("cbt_1",)),
@@ -85,6 +98,8 @@ LEFT_OUT: Mapping[str, str] = {
     "getAuthorizationServerMetadata": "done by the client itself",
     "pushAuthorizationRequest": "done by consents.start",
     "getToken": "done by the client itself",
+    "getAuthorizationDetailsTypes": "for whoever writes a client of their own",
+    "getAuthorizationDetailsSchema": "for whoever writes a client of their own",
     "getTokenKeys": "for resource servers: a client doesn't look into its tokens",
     "getProtectedResourceMetadata": "for resource servers",
     "introspectToken": "for resource servers: nobody but the client holds its tokens",
@@ -94,6 +109,14 @@ NOT_FOR_PARTNERS = ("/v1/me/", "/v1/admin/", "/health/", "/metrics")
 MODELS: Mapping[str, type[msgspec.Struct]] = {
     "Answer": AnswerData,
     "AskView": models.ConsentLink,
+    "AttemptView": models.DeliveryAttempt,
+    "CheckSummary": models.CheckSummary,
+    "DeliveryView": models.Delivery,
+    "Event": models.Event,
+    "FeedbackView": models.Feedback,
+    "Redelivered": models.Redelivered,
+    "SecretView": models.SubscriptionSecret,
+    "SubscriptionView": models.EventSubscription,
     "Behaviour": models.Behaviour,
     "BatchView": models.RecordBatch,
     "CheckBatchOutcomes": models.BatchOutcomes,
@@ -135,7 +158,9 @@ MODELS: Mapping[str, type[msgspec.Struct]] = {
 ENUMS: Mapping[str, type] = {
     "CheckBatchState": models.BatchState,
     "ConsentState": models.ConsentState,
+    "DeliveryState": models.DeliveryState,
     "DisputeState": models.DisputeState,
+    "EventType": models.EventType,
     "ExtensionState": models.ExtensionState,
     "Outcome": models.Outcome,
 }
@@ -187,6 +212,7 @@ def test_every_public_method_is_a_call_or_a_helper() -> None:
         "batches.wait",
         "batches.follow",
         "batches.run",
+        "events.list",
         "ledger.grown",
     }
     client = Xinyi(base_url=ISSUER, client_id="c", private_key=xinyi_sdk._keys.SigningKey.generate().private_pem())
@@ -258,6 +284,8 @@ def example(operation: Operation) -> Any:
         body["data"]["checkpoint"] = CHECKPOINT
     if operation.id == "listCheckBatchItems":
         body["meta"] = {"limit": 50, "next_cursor": None}
+    if operation.id == "listEvents":
+        body["meta"] = {"limit": 50, "next_cursor": "8"}
     return body
 
 
@@ -279,8 +307,10 @@ async def test_each_call_goes_where_the_document_says_and_reads_its_example(
     parts = request.url.path.split("/")
     assert len(parts) == len(names)
     assert all(name == part or name.startswith("{") for name, part in zip(names, parts, strict=True))
-    known = {each.get("name") for each in operation.about["parameters"] if each.get("in") == "query"}
-    assert set(request.url.params) <= known
+    known = {each["name"]: each["schema"] for each in operation.about["parameters"] if each.get("in") == "query"}
+    assert set(request.url.params) <= known.keys()
+    if "limit" in request.url.params:
+        assert int(request.url.params["limit"]) <= known["limit"]["maximum"]
     assert ("authorization" in request.headers) == bool(operation.about.get("security"))
     assert found is not None or operation.success == {}
 

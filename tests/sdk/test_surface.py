@@ -21,7 +21,19 @@ from tools import sdk_async
 from xinyi_sdk import AsyncXinyi, ConfigurationError, Xinyi, errors
 
 SOURCE = Path(inspect.getfile(xinyi_sdk)).parent
-RESOURCES = ("scenarios", "consents", "checks", "batches", "records", "disputes", "partner", "ledger", "metadata")
+RESOURCES = (
+    "scenarios",
+    "consents",
+    "checks",
+    "batches",
+    "events",
+    "event_subscriptions",
+    "records",
+    "disputes",
+    "partner",
+    "ledger",
+    "metadata",
+)
 
 
 def surface(kind: type) -> dict[str, tuple[str, str]]:

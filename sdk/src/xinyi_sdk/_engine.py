@@ -121,7 +121,7 @@ class Engine:
         *,
         body: object = None,
         upload: Upload | None = None,
-        query: Mapping[str, str] | None = None,
+        query: Mapping[str, str | Sequence[str]] | None = None,
         idempotency_key: str | None = None,
         consent_id: str | None = None,
         public: bool = False,
@@ -132,7 +132,7 @@ class Engine:
         ``body`` is sent as JSON, an ``upload`` as it is; ``consent_id`` lets the consent's own token be used, if one is
         held; ``public`` calls without a token; ``once`` tries once.
         """
-        url = self.config.issuer + path + (f"?{urlencode(query)}" if query else "")
+        url = self.config.issuer + path + (f"?{urlencode(query, doseq=True)}" if query else "")
         headers = self._headers("application/json, application/problem+json")
         content = None
         if body is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 from ._async_resources.batches import AsyncBatches
 from ._async_resources.checks import AsyncChecks
 from ._async_resources.consents import AsyncConsents
+from ._async_resources.events import AsyncEvents, AsyncEventSubscriptions
 from ._async_resources.ledger import AsyncLedger
 from ._async_resources.metadata import AsyncMetadata
 from ._async_resources.partner import AsyncPartner
@@ -63,6 +64,8 @@ class AsyncXinyi:
         self.consents: AsyncConsents = AsyncConsents(engine, driver)
         self.checks: AsyncChecks = AsyncChecks(engine, driver)
         self.batches: AsyncBatches = AsyncBatches(engine, driver)
+        self.events: AsyncEvents = AsyncEvents(engine, driver)
+        self.event_subscriptions: AsyncEventSubscriptions = AsyncEventSubscriptions(engine, driver)
         self.records: AsyncRecords = AsyncRecords(engine, driver)
         self.disputes: AsyncDisputes = AsyncDisputes(engine, driver)
         self.partner: AsyncPartner = AsyncPartner(engine, driver)
@@ -88,7 +91,7 @@ class AsyncXinyi:
         path: str,
         *,
         json: object = None,
-        query: Mapping[str, str] | None = None,
+        query: Mapping[str, str | Sequence[str]] | None = None,
         idempotency_key: str | None = None,
     ) -> RawResponse:
         """Any call of the API, signed and tried again as the others are: for what this version has no name for.

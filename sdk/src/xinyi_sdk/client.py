@@ -11,6 +11,7 @@ from ._operations import requests as operations
 from ._resources.batches import Batches
 from ._resources.checks import Checks
 from ._resources.consents import Consents
+from ._resources.events import Events, EventSubscriptions
 from ._resources.ledger import Ledger
 from ._resources.metadata import Metadata
 from ._resources.partner import Partner
@@ -62,6 +63,8 @@ class Xinyi:
         self.consents: Consents = Consents(engine, driver)
         self.checks: Checks = Checks(engine, driver)
         self.batches: Batches = Batches(engine, driver)
+        self.events: Events = Events(engine, driver)
+        self.event_subscriptions: EventSubscriptions = EventSubscriptions(engine, driver)
         self.records: Records = Records(engine, driver)
         self.disputes: Disputes = Disputes(engine, driver)
         self.partner: Partner = Partner(engine, driver)
@@ -87,7 +90,7 @@ class Xinyi:
         path: str,
         *,
         json: object = None,
-        query: Mapping[str, str] | None = None,
+        query: Mapping[str, str | Sequence[str]] | None = None,
         idempotency_key: str | None = None,
     ) -> RawResponse:
         """Any call of the API, signed and tried again as the others are: for what this version has no name for.

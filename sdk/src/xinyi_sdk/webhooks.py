@@ -15,21 +15,13 @@ import msgspec
 from msgspec import Struct
 
 from .errors import WebhookInvalid
+from .models.events import Event
 
-__all__ = ["TOLERANCE", "WebhookEvent", "verify"]
+__all__ = ["TOLERANCE", "verify"]
 
 TOLERANCE: Final = 300
 """Seconds by which a delivery's timestamp may differ from this machine's clock."""
 PREFIX: Final = "whsec_"
-
-
-class WebhookEvent(Struct, frozen=True, kw_only=True):
-    """One event: ``type`` such as ``consent.withdrawn``, when it happened, and the partner-visible ``data``."""
-
-    id: str
-    type: str
-    timestamp: datetime
-    data: Mapping[str, Any]
 
 
 class _Body(Struct, frozen=True, kw_only=True):
@@ -38,9 +30,7 @@ class _Body(Struct, frozen=True, kw_only=True):
     data: dict[str, Any]
 
 
-def verify(
-    body: bytes, headers: Mapping[str, str], secrets: str | Sequence[str], *, now: float | None = None
-) -> WebhookEvent:
+def verify(body: bytes, headers: Mapping[str, str], secrets: str | Sequence[str], *, now: float | None = None) -> Event:
     """The event in a delivery. Raises ``WebhookInvalid``: answer 400 then, and do nothing.
 
     ``headers`` are those of the request, in any case of their names. ``secrets`` is the subscription's ``whsec_…``, or
@@ -64,7 +54,7 @@ def verify(
         read = msgspec.json.decode(body, type=_Body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise WebhookInvalid("body", "it is signed, but isn't an event that this version can read") from None
-    return WebhookEvent(id=message, type=read.type, timestamp=read.timestamp, data=read.data)
+    return Event(id=message, type=read.type, timestamp=read.timestamp, data=read.data)
 
 
 def _signature(secret: str, signed: bytes) -> bytes:

@@ -1,5 +1,6 @@
 """Checks, and the receipts that come with their answers."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -7,12 +8,12 @@ import msgspec
 from msgspec import Struct
 
 from .._engine import Engine
-from .._flow import Flow, Response
+from .._flow import Flow, Page, Response
 from .._problems import read
-from ..models.checks import Answer, Criterion
+from ..models.checks import Answer, CheckSummary, Criterion, Feedback
 from ..models.common import ScenarioVersion
 from ..receipts import Receipt
-from .common import segment
+from .common import Data, Items, page_of, segment
 from .ledger import learn_keys
 
 
@@ -58,6 +59,33 @@ def get_receipt(engine: Engine, check_id: str) -> Flow[Receipt]:
     text = read(response, _ReceiptBody).receipt
     yield from learn_keys(engine, text)
     return Receipt(text, keys=engine.ledger_keys)
+
+
+def list_checks(
+    engine: Engine,
+    filters: Mapping[str, str | None],
+    since: datetime | None,
+    until: datetime | None,
+    cursor: str | None,
+) -> Flow[Page[CheckSummary]]:
+    times = {name: _moment(name, at) for name, at in (("since", since), ("until", until))}
+    return page_of(engine, "/v1/checks", Items[CheckSummary], cursor, {**filters, **times})
+
+
+def give_feedback(engine: Engine, check_id: str, result: str, benefit_band: str | None) -> Flow[Feedback]:
+    body = {"result": result} | ({} if benefit_band is None else {"benefit_band": benefit_band})
+    response = yield from engine.call("POST", f"/v1/checks/{segment(check_id)}/feedback", body=body)
+    return read(response, Data[Feedback]).data
+
+
+def get_feedback(engine: Engine, check_id: str) -> Flow[Feedback]:
+    return read((yield from engine.call("GET", f"/v1/checks/{segment(check_id)}/feedback")), Data[Feedback]).data
+
+
+def _moment(name: str, at: datetime | None) -> str | None:
+    if at is not None and at.tzinfo is None:
+        raise ValueError(f"{name} needs a time zone")
+    return None if at is None else at.isoformat()
 
 
 def _answer(engine: Engine, response: Response) -> Flow[Answer]:

@@ -1,5 +1,7 @@
 """What the operations share: bodies, paths and pages."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final, Generic, TypeVar
 from urllib.parse import quote
 
@@ -11,7 +13,7 @@ from .._problems import read
 
 T = TypeVar("T")
 
-PAGE: Final = 250
+PAGE: Final = 200
 """Items of one request for a page; of a batch, with their receipts, about half a megabyte."""
 
 
@@ -42,10 +44,14 @@ def segment(name: str) -> str:
 
 
 def page_of(
-    engine: Engine, path: str, kind: type[Items[T]], cursor: str | None, *, public: bool = False, **query: str | None
+    engine: Engine,
+    path: str,
+    kind: type[Items[T]],
+    cursor: str | None,
+    filters: Mapping[str, str | None] = MappingProxyType({}),
 ) -> Flow[Page[T]]:
-    """The page behind ``cursor``; what is ``None`` in ``query`` isn't sent."""
-    asked = {"limit": str(PAGE), "cursor": cursor, **query}
-    given = {name: value for name, value in asked.items() if value is not None}
-    body = read((yield from engine.call("GET", path, query=given, public=public)), kind)
+    """The page behind ``cursor``; a filter that is ``None`` isn't sent."""
+    asked = {"limit": str(PAGE), "cursor": cursor, **filters}
+    query = {name: value for name, value in asked.items() if value is not None}
+    body = read((yield from engine.call("GET", path, query=query)), kind)
     return Page(body.data, body.meta.next_cursor)

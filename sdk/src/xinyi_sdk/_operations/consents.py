@@ -47,7 +47,7 @@ def withdraw_consent(engine: Engine, consent_id: str) -> Flow[Consent]:
 
 
 def list_consents(engine: Engine, state: str | None, scenario: str | None, cursor: str | None) -> Flow[Page[Consent]]:
-    return page_of(engine, "/v1/consents", Items[Consent], cursor, state=state, scenario=scenario)
+    return page_of(engine, "/v1/consents", Items[Consent], cursor, {"state": state, "scenario": scenario})
 
 
 def ask(

@@ -39,7 +39,7 @@ def errors(engine: Engine, batch_id: str, cursor: str | None) -> Flow[Page[Recor
 
 
 def list_records(engine: Engine, source_ref: str | None, cursor: str | None) -> Flow[Page[SourceRecord]]:
-    return page_of(engine, "/v1/records", Items[SourceRecord], cursor, source_ref=source_ref)
+    return page_of(engine, "/v1/records", Items[SourceRecord], cursor, {"source_ref": source_ref})
 
 
 def correct(engine: Engine, record_id: str, correction: Correction) -> Flow[SourceRecord]:
@@ -62,7 +62,7 @@ def repair(
 
 
 def disputes(engine: Engine, state: str | None, cursor: str | None) -> Flow[Page[Dispute]]:
-    return page_of(engine, "/v1/disputes", Items[Dispute], cursor, state=state)
+    return page_of(engine, "/v1/disputes", Items[Dispute], cursor, {"state": state})
 
 
 def answer(engine: Engine, dispute_id: str, outcome: str, text: str, correction: Correction | None) -> Flow[Dispute]:

@@ -1,6 +1,6 @@
 """Any call of the API."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from .._engine import Engine
 from .._flow import Flow
@@ -12,7 +12,7 @@ def request(
     method: str,
     path: str,
     json: object,
-    query: Mapping[str, str] | None,
+    query: Mapping[str, str | Sequence[str]] | None,
     idempotency_key: str | None,
 ) -> Flow[RawResponse]:
     if not path.startswith("/") or path.startswith("//") or "?" in path or "#" in path:

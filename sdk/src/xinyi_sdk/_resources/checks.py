@@ -1,7 +1,10 @@
 """Checks of one subject against one scenario under one consent."""
 
+from collections.abc import Iterator
+from datetime import datetime
+
 from .._operations import checks as operations
-from ..models.checks import Answer
+from ..models.checks import Answer, CheckSummary, Feedback
 from ..receipts import Receipt
 from .base import Resource
 
@@ -27,3 +30,27 @@ class Checks(Resource):
     def receipt(self, check_id: str) -> Receipt:
         """The receipt of an earlier check. Raises ``NotFound``, or a ``ConsentError`` after a withdrawal."""
         return self._driver.run(operations.get_receipt(self._engine, check_id))
+
+    def list(
+        self,
+        *,
+        scenario: str | None = None,
+        consent_id: str | None = None,
+        reference: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Iterator[CheckSummary]:
+        """Your checks, refused ones included, the newest first; those that fit what is given."""
+        filters = {"scenario": scenario, "consent_id": consent_id, "reference": reference}
+        return self._driver.iterate(lambda cursor: operations.list_checks(self._engine, filters, since, until, cursor))
+
+    def give_feedback(self, check_id: str, *, result: str, benefit_band: str | None = None) -> Feedback:
+        """Says what came of a check: the incentive was ``offered``, ``granted`` or ``not_used``, worth about so much.
+
+        Said again it changes nothing; another feedback takes its place. Raises ``NotFound`` or ``WrongState``.
+        """
+        return self._driver.run(operations.give_feedback(self._engine, check_id, result, benefit_band))
+
+    def feedback(self, check_id: str) -> Feedback:
+        """What you said of a check. Raises ``NotFound``."""
+        return self._driver.run(operations.get_feedback(self._engine, check_id))

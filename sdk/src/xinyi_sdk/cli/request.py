@@ -25,7 +25,9 @@ def add_to(commands: Commands) -> None:
 
 
 def _request(options: argparse.Namespace) -> int:
-    query = dict(_pair(each) for each in options.query)
+    query: dict[str, list[str]] = {}
+    for name, value in map(_pair, options.query):
+        query.setdefault(name, []).append(value)
     with Xinyi() as client:
         try:
             response = client.request(

@@ -14,7 +14,9 @@ from .batches import (
 )
 from .checks import (
     Answer,
+    CheckSummary,
     Criterion,
+    Feedback,
     Outcome,
 )
 from .common import (
@@ -33,6 +35,17 @@ from .consents import (
     ExtensionState,
     Reminder,
     Subject,
+)
+from .events import (
+    Delivery,
+    DeliveryAttempt,
+    DeliveryState,
+    Event,
+    EventPage,
+    EventSubscription,
+    EventType,
+    Redelivered,
+    SubscriptionSecret,
 )
 from .ledger import (
     InclusionProof,
@@ -79,6 +92,7 @@ __all__ = [
     "BatchOutcomes",
     "BatchState",
     "Behaviour",
+    "CheckSummary",
     "Consent",
     "ConsentCopy",
     "ConsentEnd",
@@ -87,6 +101,9 @@ __all__ = [
     "ConsentState",
     "Correction",
     "Criterion",
+    "Delivery",
+    "DeliveryAttempt",
+    "DeliveryState",
     "Dispute",
     "DisputeState",
     "DryRun",
@@ -94,9 +111,14 @@ __all__ = [
     "DryRunCase",
     "DryRunResult",
     "ErrorCode",
+    "Event",
+    "EventPage",
+    "EventSubscription",
+    "EventType",
     "Extension",
     "ExtensionState",
     "Fact",
+    "Feedback",
     "GivenScenario",
     "InclusionProof",
     "Outcome",
@@ -109,6 +131,7 @@ __all__ = [
     "RecordError",
     "RecordField",
     "RecordType",
+    "Redelivered",
     "Reminder",
     "Repaired",
     "RepairedRecord",
@@ -119,6 +142,7 @@ __all__ = [
     "ScenarioVersion",
     "SourceRecord",
     "Subject",
+    "SubscriptionSecret",
     "Text",
     "Unit",
 ]

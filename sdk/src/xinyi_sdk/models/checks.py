@@ -61,3 +61,28 @@ class Answer(Struct, frozen=True, kw_only=True):
         data = {name: getattr(self, name) for name in self.__struct_fields__ if name != "receipt"}
         data["criteria"] = list(self.criteria.values())
         return msgspec.json.encode({"data": data, "receipt": self.receipt.text}).decode()
+
+
+class CheckSummary(Struct, frozen=True, kw_only=True):
+    """A check in a list: its ``outcome``, or the code of the ``refusal`` that reading it meets now."""
+
+    id: str
+    scenario: str
+    consent_id: str
+    reference: str
+    outcome: str | None
+    refusal: str | None
+    created_at: datetime
+
+
+class Feedback(Struct, frozen=True, kw_only=True):
+    """What came of a check, as its partner said: ``offered``, ``granted`` or ``not_used``, and about what it was worth.
+
+    How the subject behaved has no place in it.
+    """
+
+    check_id: str
+    result: str
+    benefit_band: str | None
+    created_at: datetime
+    changed_at: datetime
