@@ -100,6 +100,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     mail_user: str | None = None
     mail_password_file: Path | None = None
     """Holds the password of ``mail_user``, and nothing else."""
+    rate_requests: Annotated[int, Meta(ge=1)] = 1200
+    """The most pages and calls that one signed-in subject may ask for in a minute."""
     dpop_nonces: bool = False
     """Whether a proof must carry a nonce of this server (RFC 9449 §8), so that none can be made long ahead."""
     event_days: Annotated[int, Meta(ge=1, le=3660)] = 30

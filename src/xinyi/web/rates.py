@@ -1,4 +1,4 @@
-"""How often one client may call: counted by the minute, where the proofs are remembered that come with the calls."""
+"""How often one client or one subject may call: counted by the minute, where the proofs are remembered."""
 
 import asyncio
 import math
@@ -27,6 +27,8 @@ class Limit(StrEnum):
     UPLOADS = "uploads"
     PUSHES = "pushes"
     TOKENS = "tokens"
+    REQUESTS = "requests"
+    """Of one subject, in all of their sessions."""
 
 
 OPTION: Final = "limit"
@@ -80,7 +82,8 @@ class Counted:
         if 2 * left <= self._quota:
             note(Rate(self._limit, self._quota, max(left, 0), self._ends_in))
         if left < 0:
-            detail = f"this client may make {self._quota} {self._limit.value} in {WINDOW} seconds"
+            who = "you" if self._limit is Limit.REQUESTS else "this client"
+            detail = f"{who} may make {self._quota} {self._limit.value} in {WINDOW} seconds"
             raise XinyiError(Code.RATE_LIMITED, detail, retry_after=self._ends_in)
 
     def drop(self) -> None:
@@ -100,14 +103,15 @@ class Rates:
             Limit.UPLOADS: settings.rate_uploads,
             Limit.PUSHES: settings.rate_pushes,
             Limit.TOKENS: settings.rate_tokens,
+            Limit.REQUESTS: settings.rate_requests,
         }
 
-    def count(self, limit: Limit, client_id: str) -> Counted:
-        """Counts one call. The count is under way when this returns: it costs no round trip of its own.
+    def count(self, limit: Limit, who: str) -> Counted:
+        """Counts one call of a client or of a subject.
 
-        Raises ``XinyiError(UNAVAILABLE)``.
+        The count is under way when this returns: it costs no round trip of its own. Raises ``XinyiError(UNAVAILABLE)``.
         """
-        key, left = self._window(limit, client_id)
+        key, left = self._window(limit, who)
         counted = self._cache.count(key, timedelta(seconds=left + 1))
         return Counted(counted, limit, self._quotas[limit], math.ceil(left))
 
@@ -117,8 +121,8 @@ class Rates:
         used = int(await self._cache.get(key) or 0)
         return Rate(limit, self._quotas[limit], max(self._quotas[limit] - used, 0), math.ceil(left))
 
-    def _window(self, limit: Limit, client_id: str) -> tuple[str, float]:
-        """What counts the client's calls in this window, and the seconds until it ends."""
+    def _window(self, limit: Limit, who: str) -> tuple[str, float]:
+        """What counts the calls in this window, and the seconds until it ends."""
         now = self._clock.now().timestamp()
         window = int(now // WINDOW)
-        return f"rate:{limit.value}:{client_id}:{window}", (window + 1) * WINDOW - now
+        return f"rate:{limit.value}:{who}:{window}", (window + 1) * WINDOW - now

@@ -21,6 +21,7 @@ from ..kernel.text import Text
 from ..storage.cache import Cache
 from ..storage.keys import Secret
 from ..storage.opaque import keyed_hash, new_opaque
+from .rates import Limit, Rates, noting
 
 _KEPT: Final = "session"
 
@@ -65,10 +66,11 @@ class Sessions:
     ``secure``: the issuer is https; then cookies carry the ``__Host-`` prefix (RFC 6265bis §4.1.3.2).
     """
 
-    def __init__(self, cache: Cache, clock: Clock, opaque: Secret, *, secure: bool) -> None:
+    def __init__(self, cache: Cache, clock: Clock, opaque: Secret, rates: Rates, *, secure: bool) -> None:
         self._cache = cache
         self._clock = clock
         self._opaque = opaque
+        self._rates = rates
         self._secure = secure
         prefix = "__Host-" if secure else ""
         self.cookie_name: Final = prefix + "xinyi_session"
@@ -91,7 +93,10 @@ class Sessions:
         return session, self._cookie(self.cookie_name, value)
 
     async def read(self, request: ASGIConnection[Any, Any, Any, Any]) -> SubjectSession | None:
-        """The session of the browser that sends ``request``, kept alive by it; ``None`` when nobody is signed in."""
+        """The session of the browser that sends ``request``, kept alive by it; ``None`` when nobody is signed in.
+
+        Each request counts against the subject's rate, over all of their sessions. Raises ``XinyiError(RATE_LIMITED)``.
+        """
         value = request.cookies.get(self.cookie_name)
         if not value:
             return None
@@ -103,6 +108,11 @@ class Sessions:
         if self._clock.now() >= session.began_at + LONGEST:
             await self._cache.delete(key)
             return None
+        counted = self._rates.count(Limit.REQUESTS, session.subject_id)
+        try:
+            await counted.settle(noting(request.scope))
+        finally:
+            counted.drop()
         return session
 
     async def require(self, request: ASGIConnection[Any, Any, Any, Any]) -> SubjectSession:

@@ -11,8 +11,10 @@ from litestar.testing import RequestFactory
 from tests.support.clock import ManualClock
 from xinyi.kernel.errors import Code, XinyiError
 from xinyi.kernel.text import Text
+from xinyi.settings import Settings
 from xinyi.storage.cache import MemoryCache
 from xinyi.storage.keys import Secret, Version
+from xinyi.web.rates import Rates
 from xinyi.web.session import Sessions, SubjectSession
 
 pytestmark = pytest.mark.anyio
@@ -26,7 +28,8 @@ def clock() -> ManualClock:
 @pytest.fixture
 def sessions(clock: ManualClock) -> Sessions:
     secret = Secret(Version("v1"), {Version("v1"): b"k" * 32})
-    return Sessions(MemoryCache(clock), clock, secret, secure=True)
+    cache = MemoryCache(clock)
+    return Sessions(cache, clock, secret, Rates(cache, clock, Settings(rate_requests=20)), secure=True)
 
 
 async def signed_in(sessions: Sessions) -> tuple[SubjectSession, Request[Any, Any, Any]]:
@@ -103,3 +106,17 @@ async def test_a_browser_keeps_its_name(sessions: Sessions):
     assert sessions.browser(request_with(cookie)) == name
     assert sessions.browser(request_with()) is None
     sessions.check_csrf(name, "sign-in", sessions.csrf(name, "sign-in"))
+
+
+async def test_one_subject_may_ask_so_often_in_all_of_their_sessions(sessions: Sessions, clock: ManualClock):
+    browsers = [request for _, request in (await signed_in(sessions), await signed_in(sessions))]
+    for number in range(20):
+        assert await sessions.read(browsers[number % 2]) is not None
+    for request in browsers:
+        with pytest.raises(XinyiError) as refused:
+            await sessions.read(request)
+        assert refused.value.code is Code.RATE_LIMITED
+    _, cookie = await sessions.create(subject_id="sub_2", kind="natural_person", display_name=Text("乙", "B"))
+    assert await sessions.read(request_with(cookie)) is not None
+    clock.advance(timedelta(minutes=1))
+    assert await sessions.read(browsers[0]) is not None
