@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import httpx2
 import msgspec
 import pytest
 from joserfc.jwk import ECKey, OKPKey, RSAKey
@@ -181,12 +182,12 @@ class TestKeysThatTheClientPublishes:
         async def resolve(_host: str, _port: int) -> list[str]:
             return ["93.184.215.14"]
 
-        def answer(_request: httpx.Request) -> httpx.Response:
-            return httpx.Response(200, stream=httpx.ByteStream(msgspec.json.encode({"keys": published})))
+        def answer(_request: httpx2.Request) -> httpx2.Response:
+            return httpx2.Response(200, stream=httpx2.ByteStream(msgspec.json.encode({"keys": published})))
 
         outbound: Outbound = platform.service("outbound")
         monkeypatch.setattr(outbound, "_resolve", resolve)
-        monkeypatch.setattr(outbound, "_transport", httpx.MockTransport(answer))
+        monkeypatch.setattr(outbound, "_transport", httpx2.MockTransport(answer))
         partners = platform.service("partners")
         made = await platform.partner(SCENARIO)
         assert made.client.partner_id is not None

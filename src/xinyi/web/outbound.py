@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Final
 
-import httpx
+import httpx2
 from msgspec import Struct
 
 MAX_URL: Final = 2000
@@ -84,7 +84,7 @@ class Outbound:
         loopback_origins: Collection[str] = (),
         resolve: Resolve | None = None,
         tls: ssl.SSLContext | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self._loopback = frozenset(loopback_origins)
         self._resolve = resolve or _System()
@@ -131,19 +131,19 @@ class Outbound:
                 for address in addresses[:-1]:
                     try:
                         return await self._ask(method, parsed, address, body, headers, limit_bytes)
-                    except httpx.ConnectError:
+                    except httpx2.ConnectError:
                         continue
                 return await self._ask(method, parsed, addresses[-1], body, headers, limit_bytes)
         except TimeoutError:
             raise OutboundFailed(f"there was no whole answer within {seconds:.0f} s") from None
-        except (httpx.HTTPError, OSError) as error:
+        except (httpx2.HTTPError, OSError) as error:
             # Only the kind is told: a message of the network's may hold what was received.
             raise OutboundFailed(f"the request failed: {type(error).__name__}") from None
 
     async def _ask(
         self,
         method: str,
-        url: httpx.URL,
+        url: httpx2.URL,
         address: Address,
         body: bytes | None,
         headers: Mapping[str, str],
@@ -153,12 +153,12 @@ class Outbound:
 
         A client for each: kept connections are told apart by address alone, and two names may share one.
         """
-        client = httpx.AsyncClient(
+        client = httpx2.AsyncClient(
             verify=self._tls or _trusted(),
             transport=self._transport,
             trust_env=False,
             follow_redirects=False,
-            timeout=httpx.Timeout(None),  # whoever calls counts the time of all of it
+            timeout=httpx2.Timeout(None),  # whoever calls counts the time of all of it
         )
         async with client:
             request = client.build_request(
@@ -181,12 +181,12 @@ class Outbound:
             raise OutboundFailed("the answer is compressed, which wasn't asked for")
         return OutboundResponse(response.status_code, dict(response.headers), bytes(received))
 
-    def _parsed(self, url: str) -> httpx.URL:
+    def _parsed(self, url: str) -> httpx2.URL:
         if len(url) > MAX_URL or not url.isascii() or not url.isprintable() or any(c in url for c in ' "<>\\^`{|}#'):
             raise OutboundRefused(f"a URL has at most {MAX_URL} characters that RFC 3986 allows, and no fragment")
         try:
-            parsed = httpx.URL(url)
-        except httpx.InvalidURL:
+            parsed = httpx2.URL(url)
+        except httpx2.InvalidURL:
             raise OutboundRefused("the URL can't be parsed") from None
         if parsed.port is not None and not 0 < parsed.port < 1 << 16:
             raise OutboundRefused("the URL's port is none")
@@ -199,7 +199,7 @@ class Outbound:
             self._require_allowed(parsed, literal)
         return parsed
 
-    async def _addresses(self, url: httpx.URL) -> list[Address]:
+    async def _addresses(self, url: httpx2.URL) -> list[Address]:
         """The host's addresses, all of them fit to be asked; one that isn't makes the name refused."""
         literal = _literal(url.host)
         if literal is not None:
@@ -215,7 +215,7 @@ class Outbound:
             self._require_allowed(url, address)
         return addresses[:_MOST_ADDRESSES]
 
-    def _require_allowed(self, url: httpx.URL, address: Address) -> None:
+    def _require_allowed(self, url: httpx2.URL, address: Address) -> None:
         allowed = address.is_loopback if _origin(url) in self._loopback else is_public(address)
         if not allowed:
             raise OutboundRefused("the host isn't at a public address")
@@ -255,7 +255,7 @@ def _literal(host: str) -> Address | None:
     return address
 
 
-def _origin(url: httpx.URL) -> str:
+def _origin(url: httpx2.URL) -> str:
     return f"{url.scheme}://{url.netloc.decode()}"
 
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from datetime import timedelta
 from typing import Any
 
-import httpx
+import httpx2
 import msgspec
 import pytest
 from joserfc.jwk import ECKey, OKPKey, RSAKey
@@ -35,11 +35,11 @@ class Bank:
         """The answer comes when this is set."""
         self.open.set()
 
-    async def answer(self, _request: httpx.Request) -> httpx.Response:
+    async def answer(self, _request: httpx2.Request) -> httpx2.Response:
         self.asked += 1
         await self.open.wait()
         body = msgspec.json.encode({"keys": self.keys}) if self.body is None else self.body
-        return httpx.Response(self.status, headers=self.headers, stream=httpx.ByteStream(body))
+        return httpx2.Response(self.status, headers=self.headers, stream=httpx2.ByteStream(body))
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ async def published(bank: Bank, clock: ManualClock) -> AsyncGenerator[PublishedK
     async def resolve(_host: str, _port: int) -> list[str]:
         return ["93.184.215.14"]
 
-    published = PublishedKeys(Outbound(resolve=resolve, transport=httpx.MockTransport(bank.answer)), clock)
+    published = PublishedKeys(Outbound(resolve=resolve, transport=httpx2.MockTransport(bank.answer)), clock)
     yield published
     await published.close()
 

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -49,13 +49,13 @@ def names(*addresses: str) -> Callable[[str, int], Any]:
 
 
 def answers(
-    seen: list[httpx.Request], *, status: int = 200, body: bytes = b"{}", headers: dict[str, str] | None = None
-) -> httpx.MockTransport:
-    def answer(request: httpx.Request) -> httpx.Response:
+    seen: list[httpx2.Request], *, status: int = 200, body: bytes = b"{}", headers: dict[str, str] | None = None
+) -> httpx2.MockTransport:
+    def answer(request: httpx2.Request) -> httpx2.Response:
         seen.append(request)
-        return httpx.Response(status, headers=headers, stream=httpx.ByteStream(body))
+        return httpx2.Response(status, headers=headers, stream=httpx2.ByteStream(body))
 
-    return httpx.MockTransport(answer)
+    return httpx2.MockTransport(answer)
 
 
 async def ask(outbound: Outbound, url: str = "https://keys.partner.example/jwks", **more: Any) -> OutboundResponse:
@@ -64,7 +64,7 @@ async def ask(outbound: Outbound, url: str = "https://keys.partner.example/jwks"
 
 @pytest.mark.parametrize("address", REFUSED)
 async def test_an_address_that_isnt_public_is_never_asked_by_whatever_name(address: str):
-    seen: list[httpx.Request] = []
+    seen: list[httpx2.Request] = []
     outbound = Outbound(resolve=names(address), transport=answers(seen))
     host = f"[{address}]" if ":" in address else address
     for url in ("https://keys.partner.example/jwks", f"https://{host}/jwks", f"https://{host}:8443/jwks"):
@@ -75,7 +75,7 @@ async def test_an_address_that_isnt_public_is_never_asked_by_whatever_name(addre
 
 @pytest.mark.parametrize("address", ALLOWED)
 async def test_a_public_address_is_asked_under_the_hosts_name(address: str):
-    seen: list[httpx.Request] = []
+    seen: list[httpx2.Request] = []
     answer = await ask(Outbound(resolve=names(address), transport=answers(seen)))
     assert answer.status == 200
     assert ip_address(seen[0].url.host) == ip_address(address)
@@ -84,7 +84,7 @@ async def test_a_public_address_is_asked_under_the_hosts_name(address: str):
 
 
 async def test_one_private_address_among_public_ones_makes_the_name_refused():
-    seen: list[httpx.Request] = []
+    seen: list[httpx2.Request] = []
     for addresses in ((PUBLIC, "10.0.0.1"), (PUBLIC_V6, PUBLIC, "::1")):
         with pytest.raises(OutboundRefused):
             await ask(Outbound(resolve=names(*addresses), transport=answers(seen)))
@@ -94,7 +94,7 @@ async def test_one_private_address_among_public_ones_makes_the_name_refused():
 async def test_a_name_that_changes_its_address_after_the_look_is_asked_where_it_was_looked_at():
     """DNS rebinding: public at the look, the loopback a moment later."""
     told = [[PUBLIC], ["127.0.0.1"], ["127.0.0.1"]]
-    seen: list[httpx.Request] = []
+    seen: list[httpx2.Request] = []
 
     async def resolve(_host: str, _port: int) -> Sequence[str]:
         return told.pop(0)
@@ -137,7 +137,7 @@ async def test_a_name_that_changes_its_address_after_the_look_is_asked_where_it_
     ],
 )
 async def test_a_url_that_can_be_read_in_two_ways_is_refused(url: str):
-    seen: list[httpx.Request] = []
+    seen: list[httpx2.Request] = []
     outbound = Outbound(resolve=names(PUBLIC), transport=answers(seen))
     with pytest.raises(OutboundRefused):
         await ask(outbound, url)
@@ -147,7 +147,7 @@ async def test_a_url_that_can_be_read_in_two_ways_is_refused(url: str):
 
 
 async def test_a_redirect_is_told_and_not_followed():
-    seen: list[httpx.Request] = []
+    seen: list[httpx2.Request] = []
     transport = answers(seen, status=302, headers={"location": "http://169.254.169.254/"})
     assert (await ask(Outbound(resolve=names(PUBLIC), transport=transport))).status == 302
     assert len(seen) == 1
@@ -164,33 +164,33 @@ async def test_a_body_is_read_up_to_its_limit_and_never_unpacked():
 
 
 async def test_all_of_it_must_come_in_time():
-    class Drip(httpx.AsyncByteStream):
+    class Drip(httpx2.AsyncByteStream):
         async def __aiter__(self) -> AsyncIterator[bytes]:
             yield b"{"
             await asyncio.Event().wait()
 
-    def drips(_request: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, stream=Drip())
+    def drips(_request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, stream=Drip())
 
     async def hangs(_host: str, _port: int) -> Sequence[str]:
         await asyncio.Event().wait()
         return []
 
-    for slow in (Outbound(resolve=names(PUBLIC), transport=httpx.MockTransport(drips)), Outbound(resolve=hangs)):
+    for slow in (Outbound(resolve=names(PUBLIC), transport=httpx2.MockTransport(drips)), Outbound(resolve=hangs)):
         with pytest.raises(OutboundFailed, match="no whole answer"):
             await ask(slow, timeout=0.01)
 
 
 async def test_the_next_address_is_asked_when_one_cant_be_reached():
-    def answer(request: httpx.Request) -> httpx.Response:
+    def answer(request: httpx2.Request) -> httpx2.Response:
         if request.url.host != PUBLIC:
-            raise httpx.ConnectError("unreachable")
-        return httpx.Response(200, stream=httpx.ByteStream(b"{}"))
+            raise httpx2.ConnectError("unreachable")
+        return httpx2.Response(200, stream=httpx2.ByteStream(b"{}"))
 
-    both = Outbound(resolve=names(PUBLIC_V6, PUBLIC), transport=httpx.MockTransport(answer))
+    both = Outbound(resolve=names(PUBLIC_V6, PUBLIC), transport=httpx2.MockTransport(answer))
     assert (await ask(both)).status == 200
     with pytest.raises(OutboundFailed, match="ConnectError"):
-        await ask(Outbound(resolve=names(PUBLIC_V6), transport=httpx.MockTransport(answer)))
+        await ask(Outbound(resolve=names(PUBLIC_V6), transport=httpx2.MockTransport(answer)))
 
 
 async def test_a_name_that_isnt_known_fails():
@@ -203,7 +203,7 @@ async def test_a_name_that_isnt_known_fails():
 
 
 async def test_a_post_brings_its_body_and_headers():
-    seen: list[httpx.Request] = []
+    seen: list[httpx2.Request] = []
     outbound = Outbound(resolve=names(PUBLIC), transport=answers(seen, status=204))
     answer = await outbound.post(
         "https://hooks.partner.example:8443/hook?a=b",
