@@ -1,7 +1,9 @@
 """The fake platform: what a partner's own tests are written with, and that it speaks as the platform does."""
 
+import json
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +117,24 @@ async def test_the_whole_way_of_a_customer(client: Any, fake_xinyi: FakeXinyi) -
         await result(client.consents.finish(fake_xinyi.browse(refused.url, agree=False), refused))
 
 
+async def test_a_customer_at_the_counter(client: Any, fake_xinyi: FakeXinyi) -> None:
+    asked = await result(client.consents.ask(scenario="bike-deposit", subject="990001199003070011"))
+    assert asked.link.endswith(asked.id)
+    assert asked.qr_svg.startswith("<svg")
+    check = {"scenario": "bike-deposit", "consent_id": asked.id, "reference": "R"}
+    with pytest.raises(xinyi_sdk.ConsentRequired):
+        await result(client.checks.create(**check))
+    fake_xinyi.decide(asked.id, "not_evidenced")
+    assert (await result(client.consents.wait(asked.id))).usable
+    assert not (await result(client.checks.create(**check))).met
+    refused = await result(client.consents.ask(scenario="bike-deposit", subject="990001199003070011"))
+    fake_xinyi.decide(refused.id, agree=False)
+    assert (await result(client.consents.wait(refused.id))).state == xinyi_sdk.ConsentState.REJECTED
+    found = client.consents.list(state="authorised")
+    ids = [each.id async for each in found] if isinstance(found, AsyncIterator) else [each.id for each in found]
+    assert ids == [asked.id]
+
+
 async def test_failures_pass_and_nobody_waits(client: Any, fake_xinyi: FakeXinyi) -> None:
     consent = fake_xinyi.consent("bike-deposit")
     fake_xinyi.fail("rate_limited", times=2, retry_after=30)
@@ -177,6 +197,8 @@ def test_it_answers_as_the_api_document_says(fake_xinyi: FakeXinyi) -> None:
         client.scenarios.get("microloan-prescreen")
         client.consents.get(consent.id)
         client.consents.get(ended.id)
+        client.consents.get(client.consents.ask(scenario="bike-deposit", subject="990001199003070011").id)
+        list(client.consents.list())
         client.consents.withdraw(consent.id)
         kept = client.ledger.checkpoint()
         client.ledger.consistency(first=1)
@@ -193,8 +215,6 @@ def test_it_answers_as_the_api_document_says(fake_xinyi: FakeXinyi) -> None:
 
 
 def _json(response: xinyi_sdk.ResponseReceived) -> Any:
-    import json
-
     return json.loads(response.body)
 
 

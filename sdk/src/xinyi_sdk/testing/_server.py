@@ -70,6 +70,7 @@ class _Consent:
     subject: str
     case: Mapping[str, Any]
     state: str = ConsentState.AUTHORISED
+    channel: str = "redirect"
     refusal: str | None = None
     created: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
     use_count: int = 0
@@ -130,6 +131,16 @@ class FakeXinyi:
         """The subject withdraws: from now on every check under the consent is refused."""
         with self._lock:
             self._consents[consent_id].state = ConsentState.WITHDRAWN
+
+    def decide(self, consent_id: str, answers: str = "met", *, case: str | None = None, agree: bool = True) -> None:
+        """What the subject of ``consents.ask`` does at the link: agrees, or not."""
+        with self._lock:
+            consent = self._consents[consent_id]
+            consent.state = ConsentState.REJECTED
+            if agree:
+                given = self._given(consent.scenario, answers, case)
+                del self._consents[given.id]
+                consent.case, consent.state, consent.refusal = given.case, given.state, given.refusal
 
     def browse(self, url: str, answers: str = "met", *, case: str | None = None, agree: bool = True) -> str:
         """What a subject's browser does with ``request.url``: agrees (or not), and comes back; gives that address."""
@@ -222,6 +233,7 @@ class FakeXinyi:
             ("POST", "checks"): self._check,
             ("GET", "checks"): self._earlier,
             ("GET", "consents"): self._consent,
+            ("POST", "consents"): self._ask,
             ("DELETE", "consents"): self._give_up,
             ("POST", "check-batches"): self._submit,
             ("GET", "check-batches"): self._batch,
@@ -305,6 +317,8 @@ class FakeXinyi:
             raise _Refused("not_found", "/consent_id")
         if consent.refusal is not None:
             raise _Refused(consent.refusal)
+        if consent.state in (ConsentState.AWAITING_AUTHORISATION, ConsentState.REJECTED):
+            raise _Refused("not_found", "/consent_id")
         if consent.state != ConsentState.AUTHORISED:
             raise _Refused(f"consent_{consent.state}")
         if consent.scenario != asked["scenario"]:
@@ -345,7 +359,24 @@ class FakeXinyi:
             raise _Refused("consent_withdrawn")
         return _json(200, {"receipt": body["receipt"]} if what else body)
 
-    def _consent(self, _: httpx.Request, consent_id: str) -> httpx.Response:
+    def _ask(self, request: httpx.Request, _: str) -> httpx.Response:
+        asked = msgspec.json.decode(request.content)
+        if asked.get("scenario") not in scenarios():
+            raise _Refused("invalid", "/scenario")
+        consent = self._given(asked["scenario"], "met", None)
+        consent.state, consent.channel = ConsentState.AWAITING_AUTHORISATION, "link"
+        shown = ("id", "scenario", "units", "form", "uses", "created_at", "request_expires_at")
+        view = {name: each for name, each in _consent_view(consent).items() if name in shown}
+        link = f"{ISSUER}/consents/{consent.id}"
+        picture = f'<svg xmlns="http://www.w3.org/2000/svg"><title>{link}</title></svg>'
+        return _json(201, {"data": {**view, "link": link, "qr_svg": picture}})
+
+    def _consent(self, request: httpx.Request, consent_id: str) -> httpx.Response:
+        if not consent_id:
+            wanted = request.url.params
+            found = [_consent_view(each) for each in reversed(self._consents.values())]
+            data = [each for each in found if wanted.get("state", each["state"]) == each["state"]]
+            return _json(200, {"data": data, "meta": {"next_cursor": None}})
         if consent_id not in self._consents:
             raise _Refused("not_found")
         return _data(_consent_view(self._consents[consent_id]))
@@ -442,6 +473,7 @@ def _expiry(consent: _Consent) -> datetime:
 def _consent_view(consent: _Consent) -> dict[str, Any]:
     view = scenarios()[consent.scenario]["view"]
     by, reason = ENDED.get(consent.state, ("", ""))
+    decided = consent.state not in (ConsentState.AWAITING_AUTHORISATION, ConsentState.REJECTED)
     return {
         "id": consent.id,
         "state": consent.state,
@@ -450,11 +482,14 @@ def _consent_view(consent: _Consent) -> dict[str, Any]:
         "form": view["consent"]["form"],
         "uses": view["consent"]["uses"],
         "use_count": consent.use_count,
-        "subject": consent.subject,
+        "channel": consent.channel,
+        "subject": consent.subject if decided else None,
         "created_at": _time(consent.created),
         "request_expires_at": _time(consent.created + timedelta(hours=1)),
-        "authorised_at": _time(consent.created),
-        "expires_at": _time(_expiry(consent)),
+        "authorised_at": _time(consent.created) if decided else None,
+        "expires_at": _time(_expiry(consent)) if decided else None,
+        "notice_digest": None,
+        "text_digest": None,
         "ended": {"at": _time(datetime.now(UTC)), "by": by, "reason": reason} if by else None,
     }
 
