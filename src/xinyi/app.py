@@ -22,6 +22,7 @@ from .kernel.clock import Clock
 from .kernel.errors import XinyiError
 from .ledger.http import LedgerController
 from .oauth.http import OAuthController
+from .oauth.metadata import PROTECTED_RESOURCE
 from .oauth.middleware import AuthMiddleware
 from .oauth.pages import AuthorizeController, SandboxSignInController, SignInController
 from .openapi.document import Document, document
@@ -118,7 +119,8 @@ def create_app(settings: Settings, clock: Clock | None = None, telemetry: Teleme
         request_class=StrictRequest,
         request_max_body_size=settings.body_limit,
         lifespan=[lifespan],
-        state=State({"sessions": services.sessions}),  # guards have no dependencies
+        # Guards and exception handlers have no dependencies.
+        state=State({"sessions": services.sessions, "resource_metadata": settings.issuer + PROTECTED_RESOURCE}),
         openapi_config=None,
         logging_config=None,  # telemetry.logs alone decides what is written
     )

@@ -252,6 +252,9 @@ async def test_without_a_token_the_api_says_what_it_wants(bank: PartnerProgram):
     response = await bank.http.get(PATH)
     assert (response.status_code, response.json()["code"]) == (401, "unauthenticated")
     assert response.headers["www-authenticate"].startswith('DPoP algs="')
+    metadata = f"{ISSUER}/.well-known/oauth-protected-resource"
+    assert f'resource_metadata="{metadata}"' in response.headers["www-authenticate"]
+    assert (await bank.http.get(metadata)).json()["resource"] == ISSUER
     assert "error=" not in response.headers["www-authenticate"]
     assert response.headers["x-fapi-interaction-id"]
 

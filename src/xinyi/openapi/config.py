@@ -62,8 +62,17 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
         "schema": {"type": "string", "format": "uuid"},
     },
     "WwwAuthenticate": {
-        "description": "How to authenticate (RFC 9449 §7.1).",
-        "schema": {"type": "string", "examples": ['DPoP algs="ES256 PS256 Ed25519 EdDSA", error="invalid_token"']},
+        "description": "How to authenticate (RFC 9449 §7.1), and where the resource's metadata is (RFC 9728 §5.1).",
+        "schema": {
+            "type": "string",
+            "examples": [
+                (
+                    'DPoP algs="ES256 PS256 Ed25519 EdDSA", '
+                    'resource_metadata="https://credit.example/.well-known/oauth-protected-resource", '
+                    'error="invalid_token"'
+                )
+            ],
+        },
     },
     "RateLimit": {
         "description": "Calls left in this window, and in how many seconds it ends; told once half are used.",

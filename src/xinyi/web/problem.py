@@ -80,13 +80,17 @@ def respond(request: Request[Any, Any, Any], error: XinyiError) -> Response[Any]
     if error.retry_after is not None:
         headers["retry-after"] = str(error.retry_after)
     if problem.status == HTTPStatus.UNAUTHORIZED and error.code is not Code.SESSION_REQUIRED:
-        headers["www-authenticate"] = _challenge(error)
+        headers["www-authenticate"] = _challenge(request, error)
     return Response(problem, status_code=problem.status, media_type=PROBLEM_JSON, headers=headers)
 
 
-def _challenge(error: XinyiError) -> str:
-    """RFC 9449 §7.1: the scheme, the algorithms, and the error unless no token was sent."""
+def _challenge(request: Request[Any, Any, Any], error: XinyiError) -> str:
+    """The scheme, the algorithms, the error unless no token was sent (RFC 9449 §7.1), and where to learn the rest
+    (RFC 9728 §5.1).
+    """
     parts = ['DPoP algs="ES256 PS256 Ed25519 EdDSA"']
+    if (metadata := request.app.state.get("resource_metadata")) is not None:
+        parts.append(f'resource_metadata="{metadata}"')
     if error.code is not Code.UNAUTHENTICATED:
         parts.append(f'error="{error.code.value}"')
     return ", ".join(parts)
