@@ -8,12 +8,14 @@ from typing import Final, Self
 
 from msgspec import Struct
 
+from .audit.service import Audit
 from .batches.service import BatchService
 from .batches.worker import BatchWorker
 from .catalogue.service import Catalogue
 from .checks.engine import Engine
 from .checks.retention import Retention
 from .checks.listing import CheckList
+from .checks.query_log import QueryLog
 from .checks.service import CheckService
 from .consents.asking import AskService
 from .consents.copies import CopySigner
@@ -96,6 +98,8 @@ class Services(Struct, frozen=True, kw_only=True):
     portal: PortalService
     checks: CheckService
     check_list: CheckList
+    query_log: QueryLog
+    audit: Audit
     feedback: FeedbackService
     rates: Rates
     usage: UsageService
@@ -279,6 +283,8 @@ class Services(Struct, frozen=True, kw_only=True):
             engine=engine,
             batches=batches,
             check_list=CheckList(database, checks),
+            query_log=QueryLog(partners=partners, subjects=subjects, scenarios=scenarios),
+            audit=Audit(clock),
             feedback=FeedbackService(database, clock),
             rates=rates,
             usage=usage,

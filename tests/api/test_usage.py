@@ -33,7 +33,8 @@ async def test_a_partner_sees_what_it_used_and_what_that_costs(platform: Platfor
     request_uri = (await program.par(BIKE)).json()["request_uri"]
     bound = (await program.redeem(await platform.subject().agree(program, request_uri, "person-a"))).json()
     consent_id = bound["authorization_details"][0]["consent_id"]
-    await platform.service("usage").set_price(Price(BIKE, EVERYBODY, date(2026, 11, 2), units_of("0.05")))
+    async with platform.service("database").transaction() as tx:
+        await platform.service("usage").set_price(tx, Price(BIKE, EVERYBODY, date(2026, 11, 2), units_of("0.05")))
     for reference in ("CASE-1", "CASE-2"):
         body = {"scenario": BIKE, "consent_id": consent_id, "reference": reference}
         assert (await call(program, "POST", "/v1/checks", token, json=body)).status_code == 200

@@ -5,7 +5,10 @@ from pathlib import Path
 import click
 
 from .. import __version__
+from .audit import audit
 from .clients import clients
+from .disputes import disputes
+from .events import events
 from .keys import keys
 from .ledger import ledger
 from .migrate import migrate
@@ -17,6 +20,7 @@ from .sandbox import sandbox
 from .scenarios import scenarios
 from .serve import serve
 from .sources import sources
+from .usage import usage
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -33,7 +37,10 @@ def main(context: click.Context, config: Path | None) -> None:
 
 
 for command in (
+    audit,
     clients,
+    disputes,
+    events,
     keys,
     ledger,
     migrate,
@@ -45,5 +52,6 @@ for command in (
     scenarios,
     serve,
     sources,
+    usage,
 ):
     main.add_command(command)

@@ -1,12 +1,20 @@
 """``xinyi partners``: the institutions that ask for checks."""
 
+from typing import Final
+
 import click
 
+from ..audit.model import Act
 from ..kernel.text import Text
 from ..partners.model import Partner
+from ..usage.model import Period
 from ..wiring import Services
+from .accounts import account
 from .context import print_json, with_services
 from .tables import show_table
+
+_ACTS: Final = 20
+"""What `show` tells of the audit."""
 
 
 @click.group()
@@ -43,6 +51,7 @@ async def add(
         raise click.BadParameter(f"no scenario is for {kind}; they are for {', '.join(kinds)}", param_hint="--kind")
     async with services.database.transaction() as tx:
         partner = await services.partners.add_partner(tx, Text(zh, en), kind, contact)
+        await services.audit.note(tx, Act.PARTNER_ADDED, partner.id, by=account(), reason=kind)
     if as_json:
         print_json(_view(partner))
     else:
@@ -70,21 +79,91 @@ async def list_(services: Services, as_json: bool) -> None:
 
 @partners.command()
 @click.argument("partner_id", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @with_services
-async def suspend(services: Services, partner_id: str) -> None:
-    """Give a partner no token and no answer from now on. `resume` undoes it."""
+async def show(services: Services, partner_id: str, as_json: bool) -> None:
+    """Show a partner: its programs with their scenarios, its events, this month's checks, and what was done to it."""
+    async with services.database.read() as tx:
+        partner = await services.partners.partner(tx, partner_id)
+        clients = await services.partners.clients(tx, partner_id)
+        acts = await services.audit.acts(tx, about=partner_id, limit=_ACTS)
+    subscriptions = await services.events.subscriptions(partner_id)
+    used = await services.usage.usage(None, None, Period.MONTH, partner_id=partner_id)
+    view = {
+        **_view(partner),
+        "created_at": partner.created_at,
+        "clients": [
+            {"id": each.id, "name": each.name, "status": each.status, "scenarios": sorted(each.scenarios)}
+            for each in clients
+        ],
+        "event_subscriptions": [
+            {
+                "id": each.subscription.id,
+                "url": each.subscription.url,
+                "status": each.subscription.status,
+                "pending": each.pending,
+                "dead": each.dead,
+            }
+            for each in subscriptions
+        ],
+        "usage": [
+            {"period": each.period, "scenario": each.scenario_id, "answered": each.answered, "refused": each.refused}
+            for each in used
+        ],
+        "acts": acts,
+    }
+    if as_json:
+        print_json(view)
+        return
+    show_table(
+        ["partner", ""],
+        [(name, str(view[name])) for name in ("id", "kind", "contact", "status", "created_at")],
+        title=f"{partner.name.zh} / {partner.name.en}",
+    )
+    show_table(
+        ["client", "name", "status", "scenarios"],
+        [(each.id, each.name, each.status, " ".join(sorted(each.scenarios))) for each in clients],
+    )
+    show_table(
+        ["events to", "status", "pending", "dead"],
+        [
+            (each.subscription.url, each.subscription.status, str(each.pending), str(each.dead))
+            for each in subscriptions
+        ],
+        numeric=("pending", "dead"),
+    )
+    show_table(
+        ["month", "scenario", "answered", "refused"],
+        [(each.period, each.scenario_id, str(each.answered), str(each.refused)) for each in used],
+        numeric=("answered", "refused"),
+    )
+    show_table(
+        ["act", "at", "by", "reason"],
+        [(each.act, f"{each.at:%Y-%m-%dT%H:%M:%SZ}", each.by, each.reason) for each in acts],
+    )
+
+
+@partners.command()
+@click.argument("partner_id", metavar="ID")
+@click.option("--reason", required=True, help="Why, for the audit.")
+@with_services
+async def suspend(services: Services, partner_id: str, reason: str) -> None:
+    """Give a partner no token and no answer from now on. `unsuspend` undoes it."""
     async with services.database.transaction() as tx:
         await services.partners.suspend_partner(tx, partner_id)
+        await services.audit.note(tx, Act.PARTNER_SUSPENDED, partner_id, by=account(), reason=reason)
     click.echo(f"partner {partner_id}: suspended")
 
 
 @partners.command()
 @click.argument("partner_id", metavar="ID")
+@click.option("--reason", required=True, help="Why, for the audit.")
 @with_services
-async def resume(services: Services, partner_id: str) -> None:
-    """Undo a suspension."""
+async def unsuspend(services: Services, partner_id: str, reason: str) -> None:
+    """Undo a suspension: everything is as it was before."""
     async with services.database.transaction() as tx:
         await services.partners.resume_partner(tx, partner_id)
+        await services.audit.note(tx, Act.PARTNER_UNSUSPENDED, partner_id, by=account(), reason=reason)
     click.echo(f"partner {partner_id}: active")
 
 

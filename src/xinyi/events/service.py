@@ -108,6 +108,14 @@ class EventService:
         async with self._database.read() as tx:
             return await self._standing(tx, await self._own(tx, partner_id, subscription_id))
 
+    async def partner_of(self, subscription_id: str) -> str:
+        """Whose the subscription is. Raises ``XinyiError(NOT_FOUND)``."""
+        async with self._database.read() as tx:
+            found = await repo.find(tx, subscription_id)
+        if found is None:
+            raise XinyiError(Code.NOT_FOUND, "there is no such subscription")
+        return found.partner_id
+
     async def change(
         self,
         partner_id: str,
@@ -196,6 +204,19 @@ class EventService:
         events: Collection[str] | None = None,
         since: datetime | None = None,
     ) -> int:
+        """As :meth:`again_within`, in a transaction of its own."""
+        async with self._database.transaction() as tx:
+            return await self.again_within(tx, partner_id, subscription_id, events=events, since=since)
+
+    async def again_within(
+        self,
+        tx: AsyncConnection,
+        partner_id: str,
+        subscription_id: str,
+        *,
+        events: Collection[str] | None = None,
+        since: datetime | None = None,
+    ) -> int:
         """Sends events again: those that are named, or all since a moment, or else all that were given up.
 
         At most :data:`MAX_AGAIN`, the oldest first; gives how many. An event that isn't the partner's, or isn't kept
@@ -206,11 +227,10 @@ class EventService:
             which = repo.these(events)
         elif since is not None:
             which = repo.since(since)
-        async with self._database.transaction() as tx:
-            found = await self._own(tx, partner_id, subscription_id, lock=True)
-            if found.status is Status.DISABLED:
-                raise XinyiError(Code.WRONG_STATE, "the subscription is disabled: enable it first")
-            return await repo.again(tx, found, which, self._clock.now(), MAX_AGAIN)
+        found = await self._own(tx, partner_id, subscription_id, lock=True)
+        if found.status is Status.DISABLED:
+            raise XinyiError(Code.WRONG_STATE, "the subscription is disabled: enable it first")
+        return await repo.again(tx, found, which, self._clock.now(), MAX_AGAIN)
 
     async def forget(self) -> None:
         """Removes the events that are older than they are kept, and what tells of them."""

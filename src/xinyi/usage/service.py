@@ -84,12 +84,14 @@ class UsageService:
                     await repo.set_mark(tx, end)
                 more = end < until
 
-    async def set_price(self, price: Price) -> None:
-        """What one answer costs from a day on. Raises ``XinyiError(INVALID)`` for a day that is over."""
+    async def set_price(self, tx: AsyncConnection, price: Price) -> None:
+        """What one answer costs from a day on, in the caller's transaction.
+
+        Raises ``XinyiError(INVALID)`` for a day that is over.
+        """
         if price.since < day_of(self._clock.now()):
             raise XinyiError(Code.INVALID, "a price is for today and later: what was used is paid for", source="since")
-        async with self._database.transaction() as tx:
-            await repo.set_price(tx, price)
+        await repo.set_price(tx, price)
 
     async def prices(self) -> list[Price]:
         """All prices, those that are over included."""

@@ -103,12 +103,13 @@ def test_a_partner_says_how_people_reach_it():
     assert xinyi("partners", "add", "Sample Bank", "--kind", "bank", "--contact", "a\nb").exit_code == 1
 
 
-def test_a_partner_is_suspended_and_resumed_and_a_client_disabled():
+def test_a_partner_is_suspended_and_unsuspended_and_a_client_disabled():
     partner_id = partner()
     client_id = json.loads(add_client(partner_id, "--scenario", "personal-loan", "--json").stdout)["id"]
-    done("partners", "suspend", partner_id)
+    assert xinyi("partners", "suspend", partner_id).exit_code == 2, "a reason is said"
+    done("partners", "suspend", partner_id, "--reason", "its contract has ended")
     assert json.loads(done("partners", "list", "--json"))[0]["status"] == "suspended"
-    done("partners", "resume", partner_id)
+    done("partners", "unsuspend", partner_id, "--reason", "there is a new contract")
     assert json.loads(done("partners", "list", "--json"))[0]["status"] == "active"
     done("clients", "disable", client_id)
     assert json.loads(done("clients", "list", "--json"))[0]["status"] == "disabled"

@@ -116,9 +116,11 @@ async def test_it_costs_nothing_unless_a_price_is_set_and_then_by_that_days_pric
     other, theirs, _ = await bike_and_library(world)
     usage = world.services.usage
     assert client.partner_id is not None
-    await usage.set_price(Price(BIKE, EVERYBODY, date(2026, 11, 2), units_of("0.05")))
-    await usage.set_price(Price(BIKE, EVERYBODY, date(2026, 11, 3), units_of("0.1")))
-    await usage.set_price(Price(BIKE, client.partner_id, date(2026, 11, 3), units_of("0.0333")))
+    async with world.services.database.transaction() as tx:
+        await usage.set_price(tx, Price(BIKE, EVERYBODY, date(2026, 11, 2), units_of("0.05")))
+        await usage.set_price(tx, Price(BIKE, EVERYBODY, date(2026, 11, 3), units_of("0.2")))
+        await usage.set_price(tx, Price(BIKE, EVERYBODY, date(2026, 11, 3), units_of("0.1")))
+        await usage.set_price(tx, Price(BIKE, client.partner_id, date(2026, 11, 3), units_of("0.0333")))
     for _ in range(2):
         for each, consent in ((client, bike), (client, library), (other, theirs)):
             await world.check(ask(each, consent))
@@ -136,8 +138,9 @@ async def test_it_costs_nothing_unless_a_price_is_set_and_then_by_that_days_pric
         ("2026-11-03", LIBRARY, "0.0000"),
     ]
     assert await amounts(other.partner_id) == [("2026-11-02", BIKE, "0.0500"), ("2026-11-03", BIKE, "0.1000")]
-    with pytest.raises(XinyiError, check=lambda error: error.code is Code.INVALID):
-        await usage.set_price(Price(BIKE, EVERYBODY, date(2026, 11, 2), 1))  # that day is over
+    async with world.services.database.transaction() as tx:
+        with pytest.raises(XinyiError, check=lambda error: error.code is Code.INVALID):
+            await usage.set_price(tx, Price(BIKE, EVERYBODY, date(2026, 11, 2), 1))  # that day is over
 
 
 @pytest.mark.parametrize("days", [(date(2026, 11, 2), date(2026, 11, 1)), (date(2025, 11, 1), date(2026, 11, 2))])

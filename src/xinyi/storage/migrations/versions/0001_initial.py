@@ -296,6 +296,18 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "operator_acts",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("by", sa.String(length=100), nullable=False),
+        sa.Column("act", sa.String(length=40), nullable=False),
+        sa.Column("about", sa.String(length=64), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_operator_acts")),
+    )
+    op.create_index("ix_operator_acts_about_id", "operator_acts", ["about", "id"], unique=False)
+
+    op.create_table(
         "outbox",
         sa.Column(
             "place", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), sa.Identity(always=True), nullable=False

@@ -1,0 +1,42 @@
+"""An act of the operator. Pure."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from msgspec import Struct
+
+from ..kernel.text import Text
+
+
+class Act(StrEnum):
+    """What an operator does to others: a closed list."""
+
+    PARTNER_ADDED = "partner.added"
+    PARTNER_SUSPENDED = "partner.suspended"
+    PARTNER_UNSUSPENDED = "partner.unsuspended"
+    PRICE_SET = "price.set"
+    DISPUTE_ANSWERED = "dispute.answered"
+    EVENTS_REDELIVERED = "events.redelivered"
+
+
+NAMES: Final = {
+    Act.PARTNER_ADDED: Text("登记接入机构", "Partner registered"),
+    Act.PARTNER_SUSPENDED: Text("暂停接入机构", "Partner suspended"),
+    Act.PARTNER_UNSUSPENDED: Text("恢复接入机构", "Partner unsuspended"),
+    Act.PRICE_SET: Text("设定成本补偿价格", "Price set"),
+    Act.DISPUTE_ANSWERED: Text("答复异议", "Dispute answered"),
+    Act.EVENTS_REDELIVERED: Text("重新发送事件", "Events sent again"),
+}
+assert set(NAMES) == set(Act), "each act has its name"
+
+
+class Entry(Struct, frozen=True):
+    """One act: ``about`` is the id of what it was done to, ``by`` the account that ran the command."""
+
+    id: str
+    at: datetime
+    by: str
+    act: Act
+    about: str
+    reason: str

@@ -1,0 +1,121 @@
+"""``xinyi audit``: who asked what by whose authority, and what the operator did."""
+
+from datetime import date
+
+import click
+
+from ..audit.model import NAMES
+from ..checks.query_log import QueryFilter
+from ..kernel.clock import CHINA_TIME
+from ..kernel.text import Language
+from ..wiring import Services
+from .context import print_json, with_services
+from .moments import Day, span
+from .tables import show_table
+
+_TIME = "%Y-%m-%d %H:%M:%S"
+
+
+@click.group()
+def audit() -> None:
+    """Who asked what, and what the operator did (审计)."""
+
+
+@audit.command()
+@click.option("--partner", "partner_id", help="Only of this partner.")
+@click.option("--scenario", help="Only in this scenario.")
+@click.option("--consent", "consent_id", help="Only under this consent.")
+@click.option("--reference", help="Only of this case of the partner's.")
+@click.option("--from", "first", type=Day(), help="Only from this day on, in China.")
+@click.option("--to", "last", type=Day(), help="Only up to this day.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="The most lines.")
+@click.option("--language", type=click.Choice([each.value for each in Language]), default="zh", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, in both languages.")
+@with_services
+async def checks(
+    services: Services,
+    partner_id: str | None,
+    scenario: str | None,
+    consent_id: str | None,
+    reference: str | None,
+    first: date | None,
+    last: date | None,
+    limit: int,
+    language: str,
+    as_json: bool,
+) -> None:
+    """List the query log, the newest first: time, caller, authoriser and purpose. It holds no answer."""
+    since, until = span(first, last)
+    which = QueryFilter(
+        partner_id=partner_id, scenario=scenario, consent_id=consent_id, reference=reference, since=since, until=until
+    )
+    async with services.database.read() as tx:
+        found = await services.query_log.queries(tx, which, limit=limit)
+    if as_json:
+        print_json(found)
+        return
+    of, zh = Language(language), language == Language.ZH
+    headings = (
+        ["时间", "接入机构", "程序", "授权人", "授权", "用途", "业务编号", "拒绝"]
+        if zh
+        else ["time", "partner", "client", "authoriser", "consent", "purpose", "reference", "refusal"]
+    )
+    representative = "（代表）" if zh else " (representative)"
+    show_table(
+        headings,
+        [
+            (
+                query.at.astimezone(CHINA_TIME).strftime(_TIME),
+                query.partner.of(of),
+                query.client_id,
+                (query.subject or "") + (representative if query.by_representative else ""),
+                query.consent_id,
+                query.scenario if query.purpose is None else query.purpose.of(of),
+                query.reference,
+                query.refusal or "",
+            )
+            for query in found
+        ],
+    )
+
+
+@audit.command()
+@click.option("--about", help="Only about this partner, price, dispute or subscription: its id.")
+@click.option("--from", "first", type=Day(), help="Only from this day on, in China.")
+@click.option("--to", "last", type=Day(), help="Only up to this day.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="The most lines.")
+@click.option("--language", type=click.Choice([each.value for each in Language]), default="zh", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@with_services
+async def acts(
+    services: Services,
+    about: str | None,
+    first: date | None,
+    last: date | None,
+    limit: int,
+    language: str,
+    as_json: bool,
+) -> None:
+    """List what the operator did, the newest first: time, account, act, what it was done to, and why."""
+    since, until = span(first, last)
+    async with services.database.read() as tx:
+        found = await services.audit.acts(tx, about=about, since=since, until=until, limit=limit)
+    if as_json:
+        print_json(found)
+        return
+    of = Language(language)
+    show_table(
+        ["时间", "账号", "操作", "对象", "理由"]
+        if of is Language.ZH
+        else ["time", "account", "act", "about", "reason"],
+        [
+            (
+                entry.at.astimezone(CHINA_TIME).strftime(_TIME),
+                entry.by,
+                NAMES[entry.act].of(of),
+                entry.about,
+                entry.reason,
+            )
+            for entry in found
+        ],
+    )
