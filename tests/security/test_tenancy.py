@@ -23,7 +23,18 @@ PUBLIC: Final = {
     "scenario_id", "version", "size", "first", "second", "leaf_hash", "tree_size", "scenario", "record_type",
 }  # fmt: skip
 """Parameters that name what everybody may see."""
-PLAIN: Final = {"limit", "cursor", "state", "type", "idempotency-key", "x-csrf-token", "source_ref"}
+PLAIN: Final = {
+    "limit",
+    "cursor",
+    "state",
+    "type",
+    "idempotency-key",
+    "x-csrf-token",
+    "source_ref",
+    "reference",
+    "since",
+    "until",
+}
 """Parameters that name nothing of anybody's, or only something among the caller's own."""
 
 THINGS: Final[dict[str, dict[str, str]]] = {
@@ -33,6 +44,8 @@ THINGS: Final[dict[str, dict[str, str]]] = {
     "createCheck": {"/consent_id": "consent"},
     "getCheck": {"check_id": "check"},
     "getCheckReceipt": {"check_id": "check"},
+    "giveCheckFeedback": {"check_id": "check"},
+    "getCheckFeedback": {"check_id": "check"},
     "getConsent": {"consent_id": "consent"},
     "giveUpConsent": {"consent_id": "consent"},
     "getConsentCopy": {"consent_id": "consent"},
@@ -47,6 +60,7 @@ THINGS: Final[dict[str, dict[str, str]]] = {
     "redeliverEvents": {"subscription_id": "subscription"},
     "rollEventSubscriptionSecret": {"subscription_id": "subscription"},
     "testEventSubscription": {"subscription_id": "subscription"},
+    "previewMyself": {"/consent_id": "consent"},
     "getMyAccessLogEntry": {"check_id": "check"},
     "pauseMyConsent": {"consent_id": "consent"},
     "resumeMyConsent": {"consent_id": "consent"},
@@ -61,6 +75,8 @@ THINGS: Final[dict[str, dict[str, str]]] = {
     "correctRecord": {"record_id": "record"},
     "withdrawRecord": {"record_id": "record"},
 }
+FILTERS: Final = {"listChecks": {"consent_id": "consent"}}
+"""Parameters of lists that show what goes with a thing: with another's, as with nobody's, nothing does."""
 NAMES_NOTHING: Final = {
     # no identifier of anything that is somebody's: public, or all of the caller's own
     "getAuthorizationServerMetadata", "getProtectedResourceMetadata", "getLiveness", "getReadiness",
@@ -72,7 +88,7 @@ NAMES_NOTHING: Final = {
     "createEventSubscription", "listEventSubscriptions", "listEvents", "listMyAccessLog", "listMyConsents",
     "listMyDisputes", "exportMyData", "getMyInbox", "markMyInboxRead", "getMyPreferences", "setMyPreferences",
     "listMyRecords", "getMySession", "listMyWithholdings", "withholdMyRecords", "unwithholdMyRecords",
-    "getPartner", "listKeys", "addKey",
+    "getPartner", "listKeys", "addKey", "listChecks",
 }  # fmt: skip
 BY_THEMSELVES: Final = {
     # what they take is a secret or a list: tests of their own, in this file or where it says
@@ -87,6 +103,7 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     # where the document's example shows members that exclude each other
     "answerDispute": {"outcome": "upheld", "answer": "核对无误。"},
     "redeliverEvents": {},
+    "previewMyself": {},
 }
 WRITTEN_ALONE: Final = {"getConsentCopy"}
 """Only written consents have one, and these tenants' isn't: ``tests/api/test_consent_asks.py`` has another's copy."""
@@ -141,7 +158,7 @@ def test_every_operation_is_classified():
 def test_every_parameter_is_classified(operation: Operation):
     named = {name for name in THINGS.get(operation.id, {}) if not name.startswith("/")}
     parameters = {name for name, _ in operation.parameters}
-    assert parameters <= PUBLIC | PLAIN | named
+    assert parameters <= PUBLIC | PLAIN | named | FILTERS.get(operation.id, {}).keys()
     assert named <= set(operation.in_path)
 
 
@@ -198,6 +215,20 @@ async def test_anothers_consent_within_a_batch_is_one_that_doesnt_exist(tenants:
         item["consent_id"] = ""
         item["problem"]["instance"] = item["problem"]["instance"].removesuffix(number)
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("operation_id", FILTERS)
+async def test_a_list_of_what_goes_with_anothers_thing_is_empty(tenants: tuple[Tenant, Tenant], operation_id: str):
+    ours, other = tenants
+    operation = OPERATIONS[operation_id]
+    ((name, kind),) = FILTERS[operation_id].items()
+    ids = [other.things[kind], never(other.things[kind])]
+    answers = [
+        await ours.call(operation.caller, "GET", f"{operation.path}?{name}={each}", headers={INTERACTION: ONE})
+        for each in ids
+    ]
+    assert answers[0].json()["data"] == []
+    assert seen(answers[0], ids[0]) == seen(answers[1], ids[1])
 
 
 async def test_anothers_event_is_one_that_doesnt_exist(tenants: tuple[Tenant, Tenant]):

@@ -1,7 +1,8 @@
 """Two tenants with real things of every kind, and the operations of the document to call them by."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -85,7 +86,9 @@ class Tenant:
         self.things: dict[str, str] = {}
         """The ids of what is theirs, by kind."""
         self.csrf = ""
+        self.request_uri = ""
         self.code = ""
+        self.webhook_secret = ""
         self.bound: dict[str, Any] = {}
         """The token response to the code: its token is bound to the first consent."""
         self._tokens: dict[str, str] = {}
@@ -119,39 +122,52 @@ class Tenant:
         return response.json().get("data") if response.content else None
 
 
-async def new_tenant(
-    platform: Platform, persona: str, *, fields: Mapping[str, Any] | None = None, reference: str = "CASE-1"
-) -> Tenant:
-    """A tenant that has been through everything once. ``fields``: of the honour that its source records."""
+Word = Callable[[str], str]
+"""Makes the text that is put into a place: the place's name comes in."""
+
+
+def plain(what: str) -> str:
+    return f"sample-{what}"
+
+
+async def new_tenant(platform: Platform, persona: str, word: Word = plain) -> Tenant:
+    """A tenant that has been through everything once; every text that it could choose is by ``word``."""
     partner = await platform.partner(SCENARIO, kind="bike-share")
     tenant = Tenant(platform, persona, partner, await _source(platform, persona))
     identifier = next(each.identifier for each in personas.personas() if each.id == persona).value
-    honour = {"title": "示例称号", "level": "municipal", "date": "2026-05-01", **(fields or {})}
+    day = (platform.clock.now() - timedelta(days=3)).date().isoformat()
+    months = {"months": 12, "as_of": day}
+    honour = {"title": word("title"), "level": "municipal", "date": day}
     rows = [
-        _row(identifier, "SOCINS_PAID", {"months": 12, "as_of": "2026-09-30"}),
-        _row(identifier, "HONOUR", honour),
-        _row(identifier, "SOCINS_PAID", {"months": 12, "as_of": "2026-09-30"}, region="1"),  # is rejected
+        _row(identifier, "SOCINS_PAID", day, word("source-ref"), months),
+        _row(identifier, "HONOUR", day, word("honour-ref"), honour),
+        {**_row(identifier, "SOCINS_PAID", day, word("rejected-ref"), months), "region": "1"},
     ]
     batch = await tenant.made(
         "records",
         "POST",
         "/v1/record-batches",
         content=b"".join(msgspec.json.encode(row) + b"\n" for row in rows),
-        headers={"content-type": NDJSON, "idempotency-key": "key-1"},
+        headers={"content-type": NDJSON, "idempotency-key": word("import-key")},
     )
-    pushed = (await partner.par(SCENARIO)).json()["request_uri"]
+    pushed = (await partner.par(SCENARIO, state=word("state"))).json()["request_uri"]
+    tenant.request_uri = pushed
     tenant.code = await tenant.browser.agree(partner, pushed, persona)
     tenant.bound = (await partner.redeem(tenant.code)).json()
     tenant.csrf = (await tenant.made("session", "GET", "/v1/me/session"))["csrf"]
     consent_id = tenant.bound["authorization_details"][0]["consent_id"]
-    question = {"scenario": SCENARIO, "consent_id": consent_id, "reference": reference}
-    check = await tenant.made("checks", "POST", "/v1/checks", json=question, headers={"idempotency-key": "key-1"})
+    question = {"scenario": SCENARIO, "consent_id": consent_id, "reference": word("reference")}
+    check = await tenant.made(
+        "checks", "POST", "/v1/checks", json=question, headers={"idempotency-key": word("check-key")}
+    )
+    told = {"result": "granted", "benefit_band": "up_to_500"}
+    await tenant.made("checks", "POST", f"/v1/checks/{check['id']}/feedback", json=told)
     checks = await tenant.made(
         "checks",
         "POST",
         "/v1/check-batches",
         json={"items": [question]},
-        headers={"idempotency-key": "key-2"},
+        headers={"idempotency-key": word("batch-key")},
     )
     asked = await tenant.made(
         "consents", "POST", "/v1/consents", json={"scenario": SCENARIO, "subject": {"identifier": identifier}}
@@ -160,11 +176,17 @@ async def new_tenant(
         record["record_type"]["id"]: record["id"] for record in await tenant.made("session", "GET", "/v1/me/records")
     }
     subscription = await tenant.made(
-        "partner", "POST", "/v1/event-subscriptions", json={"url": "https://partner.example/hook"}
+        "partner",
+        "POST",
+        "/v1/event-subscriptions",
+        json={"url": f"https://partner.example/{word('hook')}", "description": word("description")},
     )
+    tenant.webhook_secret = subscription["secret"]
     key = ECKey.generate_key("P-256").as_dict(private=False)
-    added = await tenant.made("partner", "POST", "/v1/partner/keys", json={**key, "kid": "k2"})
-    dispute = await tenant.made("session", "POST", "/v1/me/disputes", json={"record_id": records["SOCINS_PAID"]})
+    added = await tenant.made("partner", "POST", "/v1/partner/keys", json={**key, "kid": word("kid")})
+    dispute = await tenant.made(
+        "session", "POST", "/v1/me/disputes", json={"record_id": records["SOCINS_PAID"], "statement": word("statement")}
+    )
     await Relay(platform.service("database"), platform.clock).run()
     events = await tenant.made("consents", "GET", "/v1/events")
     tenant.things = {
@@ -189,16 +211,17 @@ async def _source(platform: Platform, name: str) -> PartnerProgram:
         _, client = await platform.service("partners").add_source(
             tx, f"source-of-{name}", Text("示例来源", "Sample Source"), ["SOCINS_PAID", "HONOUR"], jwks
         )
-    return PartnerProgram(platform.http, platform.clock, client, key)
+    return PartnerProgram(
+        platform.http, platform.clock, client, key, issuer=str(platform.http.base_url).removesuffix("/")
+    )
 
 
-def _row(identifier: str, record_type: str, fields: Mapping[str, Any], **more: str) -> dict[str, Any]:
+def _row(identifier: str, record_type: str, day: str, ref: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "subject": identifier,
         "record_type": record_type,
-        "source_ref": f"{record_type}-1",
+        "source_ref": ref,
         "region": "990001",
-        "observed_at": "2026-10-28",
+        "observed_at": day,
         "fields": fields,
-        **more,
     }
