@@ -9,6 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from ..kernel.clock import whole_seconds
 from ..kernel.errors import Code
 from ..web.envelope import Envelope
 from ..web.outbound import MAX_URL
@@ -382,6 +383,10 @@ def _given(value: Any) -> Any:
     return None if value is UNSET else value
 
 
+def _whole(moment: datetime | None) -> datetime | None:
+    return None if moment is None else whole_seconds(moment)
+
+
 def _view(standing: Standing) -> SubscriptionView:
     subscription = standing.subscription
     return SubscriptionView(
@@ -392,7 +397,7 @@ def _view(standing: Standing) -> SubscriptionView:
         status=subscription.status,
         disabled_reason=subscription.disabled_reason,
         created_at=subscription.created_at,
-        failing_since=subscription.failing_since,
+        failing_since=_whole(subscription.failing_since),
         previous_secret_until=subscription.previous_until,
         pending=standing.pending,
         dead=standing.dead,
@@ -422,8 +427,8 @@ def _page(
                 event_type=each.event_type,
                 state=each.state,
                 attempts=each.attempts,
-                next_attempt_at=each.due_at if each.state is DeliveryState.PENDING else None,
-                settled_at=each.settled_at,
+                next_attempt_at=whole_seconds(each.due_at) if each.state is DeliveryState.PENDING else None,
+                settled_at=_whole(each.settled_at),
                 status=each.status,
                 failure=each.failure,
             )
