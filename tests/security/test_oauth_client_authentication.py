@@ -1,7 +1,4 @@
-"""Client authentication by private_key_jwt: what is refused, and what the refusal tells.
-
-Where a module of the OpenID Foundation's FAPI 2.0 plan covers the same ground, the test has its name.
-"""
+"""Client authentication by private_key_jwt: what is refused, and what the refusal tells."""
 
 import hmac
 from collections.abc import AsyncGenerator, Callable
@@ -77,7 +74,7 @@ def description(response: httpx.Response) -> str:
         ({"iat": "now"}, "iat must be"),
     ],
 )
-async def test_ensure_client_assertion_with_wrong_claims_fails(bank: PartnerProgram, claims: dict[str, Any], told: str):
+async def test_assertions_with_wrong_claims_are_refused(bank: PartnerProgram, claims: dict[str, Any], told: str):
     for send in (bank.credentials, lambda **more: bank.par(SCENARIO, **more)):
         assert told in description(await send(assertion=bank.assertion(**claims)))
 
@@ -97,7 +94,7 @@ async def test_ensure_client_assertion_with_wrong_claims_fails(bank: PartnerProg
         (300, ABSENT, ABSENT, None),
     ],
 )
-async def test_ensure_jwt_client_assertions_are_in_time(bank: PartnerProgram, exp: Any, iat: Any, nbf: Any, told: str):
+async def test_assertions_are_in_time(bank: PartnerProgram, exp: Any, iat: Any, nbf: Any, told: str):
     at = int(bank.now)
     times = {"exp": exp, "iat": iat, "nbf": nbf}
     claims: dict[str, Any] = {name: value if value is ABSENT else at + value for name, value in times.items()}
@@ -118,7 +115,7 @@ async def test_assertions_older_than_what_is_remembered_are_refused(tmp_path: Pa
         assert "before this server started" in description(response)
 
 
-async def test_ensure_signed_client_assertion_with_rs256_fails(platform: Platform):
+async def test_rs256_is_refused(platform: Platform):
     key = RSAKey.generate_key(2048)
     bank = await platform.partner(SCENARIO)
     header = {"alg": "RS256"}

@@ -24,6 +24,8 @@ from tests.support.oauth import (
 )
 from tests.support.pairs import Pair
 from xinyi.consents.tables import consents
+from xinyi.oauth.authorization_details import GrantedDetail
+from xinyi.web.principal import Scope
 
 pytestmark = pytest.mark.anyio
 
@@ -58,21 +60,17 @@ def error(response: httpx.Response) -> str:
 @pytest.mark.parametrize(
     ("form", "code"),
     [
-        # The module par-authorization-request-containing-request_uri-form-param
         ({"request_uri": "urn:ietf:params:oauth:request_uri:x"}, "invalid_request"),
         ({"request": "e30.e30."}, "request_not_supported"),
-        # The modules plain-fapi-tolerate-unregistered-redirect-uri, ensure-request-object-without-redirect-uri-fails
         ({"redirect_uri": "https://partner.example/back/more"}, "invalid_request"),
         ({"redirect_uri": "https://partner.example/back?more"}, "invalid_request"),
         ({"redirect_uri": "https://evil.example/back"}, "invalid_request"),
         ({"redirect_uri": ABSENT}, "invalid_request"),
         ({"redirect_uri": ""}, "invalid_request"),
-        # The modules ensure-response-type-code-idtoken-fails, ensure-response-type-token-fails
         ({"response_type": "code id_token"}, "unsupported_response_type"),
         ({"response_type": "token"}, "unsupported_response_type"),
         ({"response_type": ABSENT}, "invalid_request"),
         ({"response_mode": "fragment"}, "invalid_request"),
-        # The modules par-ensure-pkce-required, par-plain-pkce-rejected
         ({"code_challenge": ABSENT}, "invalid_request"),
         ({"code_challenge_method": ABSENT}, "invalid_request"),
         ({"code_challenge_method": "plain"}, "invalid_request"),
@@ -135,7 +133,7 @@ async def test_a_source_asks_for_no_consents(platform: Platform):
     assert error(await source.par(SCENARIO)) == "unauthorized_client"
 
 
-async def test_par_without_duplicate_parameters(bank: PartnerProgram):
+async def test_parameters_stand_once(bank: PartnerProgram):
     for path in ("/oauth2/par", "/oauth2/token"):
         pairs = [
             ("client_assertion_type", ASSERTION_TYPE),
@@ -150,12 +148,6 @@ async def test_par_without_duplicate_parameters(bank: PartnerProgram):
             headers={"content-type": "application/x-www-form-urlencoded", "dpop": bank.proof("POST", path)},
         )
         assert error(response) == "invalid_request"
-
-
-@pytest.mark.parametrize("path", ["/oauth2/par", "/oauth2/token"])
-async def test_par_attempt_invalid_http_method(bank: PartnerProgram, path: str):
-    for method in ("GET", "PUT", "DELETE"):
-        assert (await bank.http.request(method, path)).status_code == 405
 
 
 @pytest.mark.parametrize("path", ["/oauth2/par", "/oauth2/token"])
@@ -180,6 +172,18 @@ async def test_only_plain_forms_are_read(bank: PartnerProgram, path: str, body: 
 async def test_forms_are_bounded(bank: PartnerProgram, path: str, size: int):
     response = await bank.http.post(path, data={"state": "x" * size})
     assert response.status_code == 413
+
+
+@pytest.mark.parametrize("path", ["/oauth2/par", "/oauth2/token"])
+async def test_only_post_is_taken(bank: PartnerProgram, path: str):
+    for method in ("GET", "PUT", "DELETE"):
+        assert (await bank.http.request(method, path)).status_code == 405
+
+
+async def test_nobody_pushes_without_proving_who_they_are(bank: PartnerProgram):
+    assert error(await bank.par(SCENARIO, client_assertion=ABSENT, client_assertion_type=ABSENT)) == "invalid_client"
+    stranger = bank.assertion(key=bank.key.generate_key("P-256"))
+    assert error(await bank.par(SCENARIO, assertion=stranger)) == "invalid_client"
 
 
 async def test_an_empty_form_is_from_no_client(bank: PartnerProgram):
@@ -213,23 +217,17 @@ async def test_a_client_may_ask_for_a_part_of_its_scopes(platform: Platform, ban
     assert (await source.credentials()).json()["scope"] == "records"
 
 
-async def test_incorrect_pkce_code_verifier_rejected(platform: Platform, bank: PartnerProgram):
+async def test_a_wrong_verifier_spends_the_code(platform: Platform, bank: PartnerProgram):
     for wrong in ("x" * 43, "short", VERIFIER + "é"):
         code = await code_for(platform, bank)
         assert error(await bank.redeem(code, code_verifier=wrong)) == "invalid_grant"
         assert error(await bank.redeem(code)) == "invalid_grant"
 
 
-async def test_ensure_pkce_code_verifier_required(platform: Platform, bank: PartnerProgram):
+async def test_a_missing_verifier_spends_the_code(platform: Platform, bank: PartnerProgram):
     code = await code_for(platform, bank)
     assert error(await bank.redeem(code, code_verifier=ABSENT)) == "invalid_request"
     assert error(await bank.redeem(code)) == "invalid_grant"
-
-
-async def test_ensure_authorization_code_is_bound_to_client(platform: Platform, bank: PartnerProgram):
-    other = await platform.partner(SCENARIO)
-    code = await code_for(platform, bank, proof=ABSENT)
-    assert error(await other.redeem(code)) == "invalid_grant"
 
 
 async def test_a_code_is_bound_to_its_redirect_uri(platform: Platform):
@@ -240,15 +238,13 @@ async def test_a_code_is_bound_to_its_redirect_uri(platform: Platform):
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(59, 200), (60, 400), (61, 400)])
-async def test_ensure_token_endpoint_fails_with_expired_auth_code(
-    platform: Platform, bank: PartnerProgram, seconds: int, status: int
-):
+async def test_a_code_lives_a_minute(platform: Platform, bank: PartnerProgram, seconds: int, status: int):
     code = await code_for(platform, bank)
     platform.clock.advance(timedelta(seconds=seconds))
     assert (await bank.redeem(code)).status_code == status
 
 
-async def test_attempt_reuse_authorization_code_after_one_second(platform: Platform, bank: PartnerProgram):
+async def test_a_code_that_comes_again_ends_what_it_gave(platform: Platform, bank: PartnerProgram):
     code = await code_for(platform, bank)
     token = (await bank.redeem(code)).json()["access_token"]
     assert (await bank.call("GET", PATH, token)).status_code == 404
@@ -309,11 +305,54 @@ async def test_what_was_consented_to_is_not_widened(
 
 async def test_a_consent_given_up_before_the_code_is_redeemed_gives_no_token(platform: Platform, bank: PartnerProgram):
     code = await code_for(platform, bank)
-    async with platform.service("database").read() as tx:
-        consent_id = (await tx.execute(select(consents.c.id).where(consents.c.client_id == bank.id))).scalar_one()
+    consent_id = await only_consent(platform, bank)
     given_up = await bank.call("DELETE", f"/v1/consents/{consent_id}", await bank.token())
     assert given_up.is_success
     assert error(await bank.redeem(code)) == "invalid_grant"
+
+
+async def checked(bank: PartnerProgram, token: dict[str, Any], scenario: str = SCENARIO) -> tuple[int, str]:
+    """The status and the code of a check with the token of a consent."""
+    consent_id = token["authorization_details"][0]["consent_id"]
+    request = {"scenario": scenario, "consent_id": consent_id, "reference": "LOAN-1"}
+    response = await bank.call("POST", "/v1/checks", token["access_token"], json=request)
+    return response.status_code, response.json().get("code", "")
+
+
+async def test_a_token_of_one_scenario_is_none_of_another(platform: Platform, bank: PartnerProgram):
+    token = (await bank.redeem(await code_for(platform, bank))).json()
+    assert await checked(bank, token, "microloan-prescreen") == (403, "scenario_mismatch")
+    assert await checked(bank, token) == (200, "")
+
+
+async def test_a_token_is_worth_nothing_once_the_consent_is_given_up(platform: Platform, bank: PartnerProgram):
+    token = (await bank.redeem(await code_for(platform, bank))).json()
+    consent_id = token["authorization_details"][0]["consent_id"]
+    assert (await bank.call("DELETE", f"/v1/consents/{consent_id}", await bank.token())).is_success
+    assert await checked(bank, token) == (403, "consent_withdrawn")
+
+
+async def test_a_token_is_worth_nothing_at_the_moment_the_consent_ends(platform: Platform, bank: PartnerProgram):
+    await code_for(platform, bank)
+    async with platform.service("database").read() as tx:
+        query = select(consents.c.expires_at).where(consents.c.client_id == bank.id)
+        ends = (await tx.execute(query)).scalar_one()
+        left = ends - platform.clock.now()
+    platform.clock.advance(left - timedelta(seconds=1))
+    bound = platform.service("oauth").tokens.issue
+    detail = GrantedDetail("credit_scenario_check", SCENARIO, 1, await only_consent(platform, bank))
+    token = {
+        "access_token": bound(bank.client, [Scope.CHECKS], bank.dpop_key.thumbprint(), detail=detail, family="f"),
+        "authorization_details": [{"consent_id": detail.consent_id}],
+    }
+    platform.clock.advance(timedelta(seconds=1))
+    assert await checked(bank, token) == (403, "consent_expired")
+
+
+async def only_consent(platform: Platform, bank: PartnerProgram) -> str:
+    """The id of the only consent that the bank has."""
+    async with platform.service("database").read() as tx:
+        return str((await tx.execute(select(consents.c.id).where(consents.c.client_id == bank.id))).scalar_one())
 
 
 @pytest.mark.parametrize("change", ["expired", "bent", "cut", "foreign", "nothing"])
