@@ -6,7 +6,7 @@ Services open a unit of work and pass its connection down; nothing below a servi
 import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +28,7 @@ DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncp
 _CONNECT_WITHIN: Final = 2.0
 _WAIT_FOR_A_CONNECTION: Final = 2.0
 _STATEMENT_WITHIN: Final = 60.0
+_PATIENCE: Final = "PRAGMA busy_timeout=10000"
 _STATEMENTS_HELD: Final = 500
 """Prepared statements of one connection: lists of parameters of many lengths are many statements."""
 
@@ -89,7 +90,7 @@ class Database:
         """
         async with self._writer or nullcontext(), self._connection() as connection:
             await connection.begin()
-            if self.is_sqlite:
+            if self.is_sqlite and not sqlite_driver(connection).begin_now():
                 await connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
             with self._committing():
@@ -184,6 +185,14 @@ class SqliteConnection(aiosqlite.Connection):
         self._thread.daemon = True  # as SQLAlchemy makes it: a process that ends doesn't wait for it
         self._path = path
 
+    def begin_now(self) -> bool:
+        """Begins to write, unless another process does: then that has to be waited for."""
+        self.direct.execute("PRAGMA busy_timeout=0")
+        with suppress(sqlite3.OperationalError):  # whatever it is, it is told to who waits
+            self.direct.execute("BEGIN IMMEDIATE")
+        self.direct.execute(_PATIENCE)
+        return self.direct.in_transaction
+
     def _open(self) -> sqlite3.Connection:
         if self._path is not None:
             make_private(self._path)  # SQLite would make it as readable as the umask lets it; the log takes after it
@@ -194,9 +203,9 @@ class SqliteConnection(aiosqlite.Connection):
             "synchronous=FULL",
             "wal_autocheckpoint=4000",
             "foreign_keys=ON",
-            "busy_timeout=10000",
         ):
             self.direct.execute(f"PRAGMA {pragma}")
+        self.direct.execute(_PATIENCE)
         return self.direct
 
 
