@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.oauth import PartnerProgram, Platform, running_platform, without_numbers
+from tests.support.oauth import PartnerProgram, Platform, running_platform
 from tests.support.pairs import Pair
 from tests.support.receivers import Receiver, receiving
 from xinyi_sdk import webhooks
@@ -214,7 +214,7 @@ async def test_nobody_touches_the_subscriptions_of_others(caller: Caller, platfo
         theirs = await other.call(method, f"{PATH}/{made['id']}{rest}", **more)
         nobodys = await other.call(method, f"{PATH}/evs_{'0' * 26}{rest}", **more)
         assert theirs.status_code == nobodys.status_code == 404, (method, rest)
-        assert without_numbers(theirs) == without_numbers(nobodys)
+        assert theirs.json() | {"instance": ""} == nobodys.json() | {"instance": ""}
     assert (await caller.call("GET", f"{PATH}/{made['id']}")).json()["data"]["status"] == "enabled"
 
 
