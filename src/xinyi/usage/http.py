@@ -1,7 +1,7 @@
 """``/v1/partner/usage`` and ``/v1/partner/quota``."""
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Final
 
 from litestar import Controller, get
 from litestar.di import NamedDependency
@@ -23,6 +23,9 @@ _PROBLEMS = (
     Code.INSUFFICIENT_SCOPE,
     Code.UNAVAILABLE,
 )
+
+_OF_CLIENTS: Final = tuple(limit for limit in Limit if limit is not Limit.REQUESTS)
+"""Those that count a client's calls, and not a subject's."""
 
 
 class UsageView(Struct, frozen=True, kw_only=True):
@@ -93,7 +96,7 @@ class UsageController(Controller):
         self, principal: NamedDependency[Principal], rates: NamedDependency[Rates]
     ) -> Envelope[list[QuotaView]]:
         """Gives each limit of the calling client, and what is left of it; a call too many is `rate_limited`."""
-        standing = [await rates.standing(limit, principal.client_id) for limit in Limit]
+        standing = [await rates.standing(limit, principal.client_id) for limit in _OF_CLIENTS]
         return Envelope(
             [
                 QuotaView(
