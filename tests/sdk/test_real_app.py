@@ -1,6 +1,7 @@
 """The SDK against the platform itself: ``Xinyi`` over a socket and uvicorn, ``AsyncXinyi`` straight into the app."""
 
 import json
+import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -32,6 +33,13 @@ from xinyi_sdk.cli import main
 
 BACK = "https://partner.example/back"
 SCENARIOS = ("microloan-prescreen", "bike-deposit", "personal-loan")
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "sdk" / "test-your-program.md"
+TABLE = re.compile(r"\| sign in as \| `([\w-]+)` \| because \|\n\|---\|---\|---\|\n((?:\| .*\n)+)")
+PERSONAS_TOLD = [
+    (scenario, *re.findall(r"\| `?([^|`]+)`? ", row)[:2])
+    for scenario, rows in TABLE.findall(PAGE.read_text("utf-8"))
+    for row in rows.splitlines()
+]
 PERSONAS = {persona.id: persona for persona in personas.personas()}
 
 
@@ -167,6 +175,13 @@ async def test_from_consent_to_a_decision_that_can_be_proved(stage: Stage) -> No
     changed = msgspec.structs.replace(answer, disclosed={"tax-rating": {"grade": "B"}})
     with pytest.raises(xinyi_sdk.ReceiptInvalid, match=r"tax-rating\.grade"):
         xinyi_sdk.verify_receipt(answer.receipt, jwks, answer=changed)
+
+
+@pytest.mark.parametrize("row", PERSONAS_TOLD, ids=lambda row: f"{row[0]}-{row[1]}")
+async def test_each_persona_of_the_documentation_answers_as_it_says(stage: Stage, row: tuple[str, str, str]) -> None:
+    scenario, persona, told = row
+    answer = await stage.check(await stage.consent(scenario, persona))
+    assert answer.outcome == told.replace(" ", "_")
 
 
 async def test_a_threshold_that_isnt_reached_is_not_evidenced_and_discloses_no_value(stage: Stage) -> None:

@@ -354,6 +354,11 @@ _BY_STATUS: Final[Mapping[int, type[APIError]]] = {
 }
 
 
+def codes_of(kind: type[Exception]) -> tuple[str, ...]:
+    """The codes that come as exactly this class."""
+    return tuple(code for code, each in _BY_CODE.items() if each is kind)
+
+
 def error_class(code: str | None, status: int, source: object = None) -> type[APIError]:
     """The class for a code, or for the status when the code is new to this version of the SDK.
 
