@@ -34,6 +34,9 @@ PLAIN: Final = {
     "reference",
     "since",
     "until",
+    "from",
+    "to",
+    "by",
 }
 """Parameters that name nothing of anybody's, or only something among the caller's own."""
 
@@ -88,7 +91,7 @@ NAMES_NOTHING: Final = {
     "createEventSubscription", "listEventSubscriptions", "listEvents", "listMyAccessLog", "listMyConsents",
     "listMyDisputes", "exportMyData", "getMyInbox", "markMyInboxRead", "getMyPreferences", "setMyPreferences",
     "listMyRecords", "getMySession", "listMyWithholdings", "withholdMyRecords", "unwithholdMyRecords",
-    "getPartner", "listKeys", "addKey", "listChecks",
+    "getPartner", "listKeys", "addKey", "listChecks", "getUsage", "getQuota",
 }  # fmt: skip
 BY_THEMSELVES: Final = {
     # what they take is a secret or a list: tests of their own, in this file or where it says
