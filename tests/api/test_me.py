@@ -1,18 +1,24 @@
 """``/v1/me`` and ``/me``: a subject's own, by the portal's session and its token."""
 
+import json
 from collections.abc import AsyncGenerator
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import func, update
 
 from tests.support.pairs import Pair
 from tests.support.rooms import calling
 from tests.support.world import Subject, World, ask, new_world
+from xinyi.checks.model import Answered
+from xinyi.checks.tables import checks
 from xinyi.consents.model import Consent
 from xinyi.kernel.text import Text
+from xinyi.ledger.checkpoint import CheckpointKeys
+from xinyi.ledger.receipt import read_receipt
 from xinyi.partners.model import Client
 from xinyi.portal.http import MeController
 from xinyi.portal.http_records import MyRecordController
@@ -30,6 +36,9 @@ CHANGES = [
     ("POST", "/v1/me/suppressions", {"record_id": "rec_x"}),
     ("DELETE", "/v1/me/suppressions/rec_x", None),
     ("POST", "/v1/me/disputes", {"record_id": "rec_x"}),
+    ("DELETE", "/v1/me/disputes/dsp_x", None),
+    ("PUT", "/v1/me/preferences", {"notice_after_use": True}),
+    ("POST", "/v1/me/inbox/read", None),
 ]
 
 
@@ -185,21 +194,30 @@ async def test_what_is_not_published_cannot_be_withheld(me: httpx.AsyncClient, w
     assert (await me.post("/v1/me/withholdings", json=wanted)).status_code == 404
 
 
-@pytest.mark.parametrize("path", ["session", "consents", "records", "withholdings"])
-async def test_without_a_session_nothing_is_shown(nobody: httpx.AsyncClient, path: str) -> None:
-    response = await nobody.get(f"/v1/me/{path}")
-    assert (response.status_code, response.json()["code"]) == (401, "session_required")
+async def test_without_a_session_nothing_is_shown(nobody: httpx.AsyncClient) -> None:
+    for path in (
+        "session",
+        "consents",
+        "records",
+        "withholdings",
+        "disputes",
+        "inbox",
+        "access-log",
+        "access-log/chk_01m6dmbe00q3wr5eyp4zx8yr14",
+        "export",
+        "preferences",
+    ):
+        response = await nobody.get(f"/v1/me/{path}")
+        assert (response.status_code, response.json()["code"]) == (401, "session_required")
 
 
-@pytest.mark.parametrize("token", [None, "", "wrong", "é"])
-@pytest.mark.parametrize(("method", "path", "body"), CHANGES)
-async def test_without_the_sessions_token_nothing_changes(
-    me: httpx.AsyncClient, consent: Consent, method: str, path: str, body: dict[str, str] | None, token: str | None
-) -> None:
+async def test_without_the_sessions_token_nothing_changes(me: httpx.AsyncClient, consent: Consent) -> None:
     del me.headers["x-csrf-token"]
-    headers = [] if token is None else [(b"x-csrf-token", token.encode("latin-1"))]
-    response = await me.request(method, path.replace("{id}", consent.id), json=body, headers=headers)
-    assert (response.status_code, response.json()["code"]) == (403, "csrf")
+    for method, path, body in CHANGES:
+        for token in (None, "", "wrong", "é"):
+            headers = [] if token is None else [(b"x-csrf-token", token.encode("latin-1"))]
+            response = await me.request(method, path.replace("{id}", consent.id), json=body, headers=headers)
+            assert (response.status_code, response.json()["code"]) == (403, "csrf"), (method, path, token)
     (mine,) = await data(me, "/v1/me/consents")
     assert mine["state"] == "authorised"
 
@@ -297,3 +315,115 @@ async def test_the_pages_show_uses_and_who_looked(
     assert "又被核验了 1 次" in mine.text
     assert "RIDE-1" in log.text
     assert "已写入公开账本，此后不能更改或删除" in log.text
+
+
+async def test_the_access_log_goes_on_page_by_page(
+    world: World, client: Client, consent: Consent, me: httpx.AsyncClient
+) -> None:
+    for number in range(3):
+        world.clock.advance(timedelta(seconds=1))
+        await world.check(ask(client, consent, reference=f"RIDE-{number}"))
+    first = (await me.get("/v1/me/access-log", params={"limit": 2})).json()
+    rest = (await me.get(first["links"]["next"])).json()
+    assert [each["reference"] for page in (first, rest) for each in page["data"]] == ["RIDE-2", "RIDE-1", "RIDE-0"]
+    assert rest["meta"]["next_cursor"] is None
+    assert {each["proof"]["state"] for page in (first, rest) for each in page["data"]} == {"included"}
+    assert {each["proof"]["tree_size"] for each in first["data"]} == {5}, "under the newest checkpoint"
+
+
+@pytest.mark.parametrize("column", ["outcome", "reference", "body"])
+async def test_an_entry_whose_row_was_changed_does_not_verify(
+    world: World, client: Client, consent: Consent, me: httpx.AsyncClient, column: str
+) -> None:
+    await world.check(ask(client, consent))
+    async with world.services.database.transaction() as tx:
+        await tx.execute(update(checks).values({column: func.replace(checks.c[column], "not_evidenced", "met")}))
+        await tx.execute(update(checks).values(reference=checks.c.reference + "0" * (column == "reference")))
+    [entry] = await data(me, "/v1/me/access-log")
+    assert entry["proof"]["state"] == "failed"
+    assert "核对未通过" in (await me.get("/me/access-log")).text
+
+
+async def test_an_entry_is_taken_along_with_what_verifies_it(
+    world: World, client: Client, consent: Consent, me: httpx.AsyncClient
+) -> None:
+    await world.check(ask(client, consent))
+    await world.check(ask(client, consent))
+    newest, oldest = await data(me, "/v1/me/access-log")
+    file = await data(me, f"/v1/me/access-log/{oldest['id']}")
+    assert file["entry"] == oldest
+    body, checkpoint = read_receipt(file["receipt"], CheckpointKeys(world.services.ledger.jwks()))
+    assert json.loads(body)["id"] == file["answer"]["id"] == oldest["id"]
+    assert checkpoint.tree_size == newest["proof"]["tree_size"], "the newest, not the one that it was made under"
+    alone = await me.get(f"/me/access-log/{oldest['id']}/receipt.txt")
+    assert alone.text == file["receipt"]
+    assert "attachment" in alone.headers["content-disposition"]
+
+
+async def test_anothers_look_answers_as_one_that_does_not_exist(
+    world: World, client: Client, me: httpx.AsyncClient
+) -> None:
+    other = await world.subject(identities.person(1, date(1991, 1, 1), 8))
+    answered = await world.check(ask(client, await world.consent(client, SCENARIO, other)))
+    assert isinstance(answered, Answered)
+    absent = answered.check_id[:-1] + ("0" if answered.check_id[-1] != "0" else "1")
+    answers = [await me.get(f"/v1/me/access-log/{each}") for each in (answered.check_id, absent, "nonsense")]
+    assert {each.status_code for each in answers} == {404}
+    assert len({each.content for each in answers}) == 1
+    assert await data(me, "/v1/me/access-log") == []
+
+
+async def test_a_dispute_is_shown_with_its_deadline_and_taken_back(
+    world: World, subject: Subject, me: httpx.AsyncClient
+) -> None:
+    record = await world.record(subject, "SOCINS_PAID", months=12, as_of="2026-10-31")
+    said = {"record_id": record, "statement": "漏记了2026年9月。"}
+    first, again = [(await me.post("/v1/me/disputes", json=said)).json()["data"] for _ in range(2)]
+    assert first == again
+    assert (first["state"], first["due_at"]) == ("open", "2026-11-09T16:00:00Z")
+    assert (await me.delete(f"/v1/me/disputes/{first['id']}")).status_code == 204
+    [dispute] = await data(me, "/v1/me/disputes")
+    assert (dispute["state"], dispute["settled_by"]) == ("taken_back", "subject")
+    [mine] = await data(me, "/v1/me/records")
+    assert not mine["disputed"]
+
+
+async def test_everything_is_exported_and_printed(
+    world: World, subject: Subject, client: Client, consent: Consent, me: httpx.AsyncClient
+) -> None:
+    await world.record(subject, "SOCINS_PAID", months=12, as_of="2026-10-31")
+    await world.check(ask(client, consent, reference="RIDE-1"))
+    export = await data(me, "/v1/me/export")
+    assert export["identifier"] == subject.identifier.value
+    assert [each["entry"]["reference"] for each in export["access_log"]] == ["RIDE-1"]
+    assert export["records"][0]["shown"][0]["value"] == {"zh": "12 个月", "en": "12 months"}
+    file = await me.get("/me/export")
+    assert file.headers["content-disposition"] == 'attachment; filename="xinyi-20261102.json"'
+    assert file.json()["access_log"] == export["access_log"]
+    printed = (await me.get("/me/print")).text
+    assert all(word in printed for word in (subject.identifier.value, "RIDE-1", "12 个月", "示例来源"))
+
+
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [
+        ("/me/records/{record}/contest", {}),
+        ("/me/records/{record}/keep-off", {}),
+        ("/me/withholdings/keep", {"what": f"{SCENARIO}/HONOUR"}),
+        ("/me/data/notices", {"wanted": "yes"}),
+        ("/me/inbox/read", {}),
+    ],
+)
+async def test_each_form_of_the_pages_needs_its_token_and_ends_in_a_redirect(
+    world: World, subject: Subject, me: httpx.AsyncClient, path: str, form: dict[str, str]
+) -> None:
+    record = await world.record(subject, "HONOUR", title="示例", level="municipal", date="2025-01-01")
+    token = me.headers.pop("x-csrf-token")
+    address = path.replace("{record}", record)
+    assert (await me.post(address, data={**form, "csrf": "wrong"})).status_code == 403
+    assert (await me.post(address, data={**form, "csrf": token})).status_code == 303
+
+
+@pytest.mark.parametrize("path", ["/me/records/rec_x/erase", "/me/withholdings/sell", "/me/consents/cns_x/give"])
+async def test_a_button_that_is_not_there_is_not_found(me: httpx.AsyncClient, path: str) -> None:
+    assert (await me.post(path, data={"csrf": me.headers["x-csrf-token"]})).status_code == 404
