@@ -7,9 +7,11 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import delete
 
 from tests.support.oauth import PartnerProgram, Platform, running_platform
 from tests.support.pairs import Pair
+from xinyi.checks.tables import checks
 from xinyi.consents.model import Party
 
 BIKE, RIDE = "bike-deposit", "power-bank-deposit"
@@ -187,3 +189,14 @@ async def test_feedback_is_on_own_answers_alone_and_outlives_the_consent(caller:
     consent = await consents.of_partner(consent_id, caller.program.client.partner_id)
     await consents.withdraw(consent_id, by=Party.SUBJECT, who=consent.subject_id)
     assert (await caller.call("POST", f"/v1/checks/{check_id}/feedback", json=said)).status_code == 200
+
+
+async def test_feedback_goes_with_the_check(caller: Caller, platform: Platform) -> None:
+    consent_id, _ = await caller.consent()
+    kept, gone = [await caller.check(consent_id, f"CASE-{number}") for number in range(2)]
+    for check_id in (kept, gone):
+        await caller.call("POST", f"/v1/checks/{check_id}/feedback", json={"result": "granted"})
+    async with platform.service("database").transaction() as tx:
+        await tx.execute(delete(checks).where(checks.c.id == gone))
+    assert [await platform.service("feedback").sweep() for _ in range(2)] == [1, 0]
+    assert (await caller.call("GET", f"/v1/checks/{kept}/feedback")).status_code == 200

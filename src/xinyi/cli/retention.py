@@ -19,4 +19,5 @@ async def sweep(services: Services) -> None:
     Receipts that somebody holds still verify. On PostgreSQL run it as the owner of the tables.
     """
     swept = await services.retention.sweep()
-    click.echo(f"answers erased: {swept.erased}, rows removed: {swept.removed}")
+    feedback = await services.feedback.sweep()
+    click.echo(f"answers erased: {swept.erased}, rows removed: {swept.removed + feedback}")

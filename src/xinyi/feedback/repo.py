@@ -2,9 +2,10 @@
 
 from datetime import datetime
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import delete, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ..checks.tables import checks
 from ..storage.sql import insert_ignoring
 from .model import BenefitBand, Feedback, Result, StoredFeedback
 from .tables import check_feedback
@@ -34,3 +35,9 @@ async def find(tx: AsyncConnection, partner_id: str, check_id: str) -> StoredFee
     band = None if row.benefit_band is None else BenefitBand(row.benefit_band)
     feedback = Feedback(result=Result(row.result), benefit_band=band)
     return StoredFeedback(row.check_id, feedback, row.created_at, row.changed_at)
+
+
+async def remove_orphans(tx: AsyncConnection) -> int:
+    """Removes the feedback whose check is gone."""
+    its_check = select(checks.c.id).where(checks.c.id == _c.check_id)
+    return (await tx.execute(delete(check_feedback).where(~exists(its_check)))).rowcount

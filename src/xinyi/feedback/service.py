@@ -39,6 +39,11 @@ class FeedbackService:
             raise XinyiError(Code.NOT_FOUND)
         return stored
 
+    async def sweep(self) -> int:
+        """Removes the feedback on checks that are kept no more; gives how many. Run it as the owner of the tables."""
+        async with self._database.transaction() as tx:
+            return await repo.remove_orphans(tx)
+
     async def _refused(self, tx: AsyncConnection, check_id: str, partner_id: str, bound_consent_id: str | None) -> bool:
         """Whether the partner's own check was refused. Raises ``XinyiError(NOT_FOUND)``."""
         if not is_id("chk", check_id):
