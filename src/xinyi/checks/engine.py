@@ -102,8 +102,7 @@ class Engine:
             await self._arrival.wait()
             self._arrival.clear()
             while self._waiting or self._turns:
-                if self._turns:
-                    await asyncio.sleep(0)  # whoever was just answered goes on, and may call again
+                await asyncio.sleep(0)  # whoever was just answered goes on, and who has called meanwhile comes along
                 if self._turns and (not self._waiting or self._passed_over >= PATIENCE):
                     self._passed_over, short, self._called = 0, self._called, False
                     await self._take(*self._turns.popleft(), short)
