@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
+from sqlalchemy import select
 
 from tests.support.pairs import Pair
 from tests.support.rooms import calling
@@ -16,8 +18,10 @@ from xinyi.consents.model import Consent
 from xinyi.kernel.errors import Code, XinyiError
 from xinyi.kernel.text import Text
 from xinyi.partners.model import Client
+from xinyi.records.amendments import Correction
 from xinyi.records.http import DisputeController, RecordController
 from xinyi.records.model import DisputeState, Settler
+from xinyi.storage.outbox import outbox
 from xinyi.web.principal import Principal, Scope
 
 pytestmark = pytest.mark.anyio
@@ -297,3 +301,40 @@ async def test_a_repair_names_nothing_that_others_supply_and_no_other_record(
     }
     refused = await source.post("/v1/records/repairs", json=taken)
     assert (refused.status_code, refused.json()["source"]) == (422, "/records/0/source_ref")
+
+
+@pytest.mark.parametrize("change", ["contest", "correct", "withdraw", "repair", "suppress"])
+async def test_whatever_happens_to_a_record_no_partner_is_told_and_no_time_moves(
+    world: World, client: Client, subject: Subject, consent: Consent, change: str
+) -> None:
+    s = world.services
+    record = await world.record(subject, "HONOUR", title="示例", level="municipal", date="2025-11-01")
+    before = await told_to_the_partner(world, client, consent)
+    async with s.database.transaction() as tx:
+        match change:
+            case "contest":
+                await s.disputes.open(tx, subject.id, record)
+            case "correct":
+                fields: dict[str, str | int | bool] = {"title": "更正", "level": "municipal", "date": "2025-11-01"}
+                correction = Correction(region="990001", observed_at="2026-11-02", fields=fields)
+                await s.amendments.correct(tx, SOURCE, record, correction)
+            case "withdraw":
+                await s.amendments.withdraw(tx, SOURCE, record)
+            case "repair":
+                await s.amendments.repair(tx, SOURCE, subject.identifier, ["HONOUR"], [])
+            case "suppress":
+                await s.records.suppress(tx, subject.id, record)
+    assert await told_to_the_partner(world, client, consent) == before
+
+
+async def told_to_the_partner(world: World, client: Client, consent: Consent) -> tuple[Any, ...]:
+    """The events, the consent, and the times and the shape of an answer: all but its outcome."""
+    s = world.services
+    answer = await world.check(ask(client, consent))
+    assert isinstance(answer, Answered)
+    data = msgspec.json.decode(answer.body)["data"]
+    times = {name: data[name] for name in ("as_of", "valid_until", "consent_expires_at", "criteria", "disclosed")}
+    async with s.database.read() as tx:
+        events = [(row.type, row.data) for row in await tx.execute(select(outbox).order_by(outbox.c.place))]
+        now = msgspec.structs.replace(await s.consents.find(tx, consent.id), use_count=0)
+    return times, set(data), events, now
