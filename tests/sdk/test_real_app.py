@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from io import BytesIO
@@ -27,7 +27,8 @@ from xinyi.records.rows import Format
 from xinyi.sandbox import personas, sources
 from xinyi.settings import Settings
 from xinyi.wiring import Services
-from xinyi_sdk import AsyncXinyi, ConsentRequest, Xinyi
+from xinyi_sdk import AsyncXinyi, ConsentRequest, Xinyi, errors
+from xinyi_sdk._encoding import unb64url
 from xinyi_sdk._engine import Sources
 from xinyi_sdk.cli import main
 
@@ -46,8 +47,15 @@ PERSONAS = {persona.id: persona for persona in personas.personas()}
 class Stage:
     """A sandbox with its personas' records, one partner's client, and a browser for its subjects."""
 
-    def __init__(self, client: Any, registered: Client, transport: httpx.AsyncBaseTransport | None) -> None:
+    def __init__(
+        self,
+        client: Any,
+        registered: Client,
+        transport: httpx.AsyncBaseTransport | None,
+        tell_events: Callable[[], Any] = lambda: None,
+    ) -> None:
         self.client = client
+        self.tell_events = tell_events
         self.registered = registered
         self._transport = transport
 
@@ -91,6 +99,13 @@ async def furnish(services: Services, clock: Clock, jwks: Any) -> Client:
     return client
 
 
+async def tell_events(folder: Path, issuer: str, clock: Clock) -> None:
+    """What the events' worker does in its own time."""
+    services = Services.build(Settings(data_dir=folder, issuer=issuer), clock)
+    async with services.opened():
+        await services.event_worker.drain()
+
+
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What ``xinyi-sdk keygen`` makes."""
@@ -120,7 +135,7 @@ async def stage(
 
             registered = server.call(furnish_another)
             sync = stack.enter_context(Xinyi(base_url=server.url, client_id=registered.id, **options))
-            yield Stage(sync, registered, None)
+            yield Stage(sync, registered, None, lambda: server.call(tell_events, folder, server.url, clock))
             return
         clock = ManualClock(whole_seconds(datetime.now(UTC)))  # the log's key is made on the machine's time
         issuer = "http://127.0.0.1:8000"
@@ -135,7 +150,7 @@ async def stage(
             AsyncXinyi(base_url=issuer, client_id=registered.id, http_client=http, **options)
         )
         client._engine.sources = Sources(wall=lambda: clock.now().timestamp())  # no Date header comes from the bare app
-        yield Stage(client, registered, transport)
+        yield Stage(client, registered, transport, lambda: tell_events(folder, issuer, clock))
 
 
 async def test_every_published_scenario_can_be_read(stage: Stage) -> None:
@@ -323,3 +338,138 @@ async def test_a_stranger_is_an_authentication_error(stage: Stage, tmp_path: Pat
         with pytest.raises(xinyi_sdk.AuthenticationError) as caught:
             await result(stranger.consents.get("cns_01kb0x4m9v5w8q2r7s3t6y1zab"))
         assert caught.value.code == "invalid_client"
+
+
+async def listed(found: Any) -> list[Any]:
+    return [item async for item in found] if isinstance(found, AsyncIterator) else list(found)
+
+
+async def test_what_was_made_is_found_again_and_can_be_answered(stage: Stage) -> None:
+    consent = await stage.consent("bike-deposit", "person-a")
+    answer = await stage.check(consent, reference="FOUND-1")
+    with pytest.raises(xinyi_sdk.ConsentRequired):
+        await stage.check(consent, reference="FOUND-1", consent_id="cns_01kb0x4m9v5w8q2r7s3t6y1zab")
+    (found,) = await listed(stage.client.checks.list(consent_id=consent.id, since=datetime(2026, 1, 1, tzinfo=UTC)))
+    assert (found.id, found.reference, found.outcome, found.refusal) == (answer.id, "FOUND-1", "met", None)
+    with pytest.raises(xinyi_sdk.NotFound):
+        await result(stage.client.checks.feedback(answer.id))
+    given = await result(stage.client.checks.give_feedback(answer.id, result="granted", benefit_band="up_to_500"))
+    assert await result(stage.client.checks.feedback(answer.id)) == given
+    assert consent.id in [each.id for each in await listed(stage.client.consents.list(state="authorised"))]
+    with pytest.raises(ValueError, match="time zone"):
+        await listed(stage.client.checks.list(since=datetime(2026, 1, 1)))  # noqa: DTZ001
+
+
+async def test_the_copy_of_a_written_consent_verifies_offline(stage: Stage) -> None:
+    consent = await stage.consent("microloan-prescreen", "company-a")
+    copy = await result(stage.client.consents.copy(consent.id))
+    jwks, issuer = await result(stage.client.ledger.jwks()), stage.client._engine.config.issuer
+    verified = xinyi_sdk.verify_consent_copy(copy.jws, jwks, issuer=issuer)
+    assert (verified.consent_id, verified.text, verified.subject) == (consent.id, copy.text, consent.subject)
+    head, payload, signature = copy.jws.split(".")
+    for spoiled, reason in (
+        (f"{head}.{payload}", "form"),
+        (f"{head}.{payload[:-8]}AAAAAAAA.{signature}", "signature"),
+        ((await stage.check(consent)).receipt.text.split("~")[2], "form"),
+    ):
+        with pytest.raises(xinyi_sdk.CopyInvalid) as caught:
+            xinyi_sdk.verify_consent_copy(spoiled, jwks)
+        assert caught.value.reason == reason
+    with pytest.raises(xinyi_sdk.CopyInvalid, match="issuer"):
+        xinyi_sdk.verify_consent_copy(copy.jws, jwks, issuer="https://another.example")
+    with pytest.raises(xinyi_sdk.NotFound):
+        await result(stage.client.consents.copy((await stage.consent("bike-deposit", "person-a")).id))
+
+
+async def test_a_customer_at_the_counter_is_asked_by_link_and_can_be_reminded(stage: Stage) -> None:
+    subject = PERSONAS["person-c"].identifier.value
+    asked = await result(stage.client.consents.ask(scenario="bike-deposit", subject=subject))
+    assert asked.link.endswith(asked.id)
+    assert "<svg" in asked.qr_svg
+    assert (await result(stage.client.consents.get(asked.id))).channel == "link"
+    with pytest.raises(xinyi_sdk.WrongState):
+        await result(stage.client.consents.ask(scenario="bike-deposit", subject=subject))
+    reminded = await result(stage.client.consents.remind(asked.id))
+    assert reminded.again_at > reminded.reminded_at
+    with pytest.raises(xinyi_sdk.CoolingDown) as caught:
+        await result(stage.client.consents.remind(asked.id))
+    assert caught.value.retry_after
+    assert (await result(stage.client.consents.withdraw(asked.id))).state != "awaiting_authorisation"
+
+
+async def test_more_time_is_asked_for_when_there_is_more(stage: Stage) -> None:
+    consent = await stage.consent("bike-deposit", "person-a")
+    with pytest.raises(xinyi_sdk.InvalidRequest) as caught:
+        await result(stage.client.consents.extend(consent.id, days=90))
+    assert caught.value.source == "/days", "it lasts as long anyway"
+    assert await result(stage.client.consents.extensions(consent.id)) == ()
+
+
+async def test_a_partner_sees_its_rights_and_changes_its_keys(stage: Stage, tmp_path: Path) -> None:
+    partner = await result(stage.client.partner.get())
+    assert partner.client.id == stage.registered.id
+    assert {each.id for each in partner.client.scenarios} == set(SCENARIOS)
+    (first,) = await result(stage.client.partner.keys())
+    assert main(["keygen", "--out", str(tmp_path / "next")]) == 0
+    added = await result(stage.client.partner.add_key(json.loads((tmp_path / "next" / "jwks.json").read_text())))
+    assert await result(stage.client.partner.keys()) == (first, added)
+    with pytest.raises(ValueError, match="private key"):
+        await result(stage.client.partner.add_key({"kty": "EC", "d": "…"}))
+    await result(stage.client.partner.remove_key(added.id))
+    with pytest.raises(xinyi_sdk.WrongState):
+        await result(stage.client.partner.remove_key(first.id))
+
+
+async def test_events_are_read_from_a_cursor_on(stage: Stage) -> None:
+    await result(stage.tell_events())
+    before = await result(stage.client.events.read())
+    consent = await stage.consent("bike-deposit", "person-a")
+    await result(stage.client.consents.withdraw(consent.id))
+    await result(stage.tell_events())
+    types = [xinyi_sdk.EventType.CONSENT_AUTHORISED, xinyi_sdk.EventType.CONSENT_WITHDRAWN]
+    events = await listed(stage.client.events.list(cursor=before.cursor, types=types))
+    told = [(each.type, each.data["consent_id"]) for each in events if each.data["consent_id"] == consent.id]
+    assert told == [("consent.authorised", consent.id), ("consent.withdrawn", consent.id)]
+
+
+async def test_the_log_is_watched(stage: Stage) -> None:
+    answer = await stage.check(await stage.consent("bike-deposit", "person-a"))
+    kept = await result(stage.client.ledger.checkpoint())
+    answer = await stage.check(await stage.consent("bike-deposit", "person-a"))
+    newest = await result(stage.client.ledger.grown(kept))
+    assert newest.tree_size > kept.tree_size
+    entry = unb64url(answer.receipt.text.split("~")[0])
+    assert (await result(stage.client.ledger.inclusion(entry))).leaf_index == answer.receipt.verify().leaf_index
+
+
+async def test_the_published_lists_can_be_read(stage: Stage) -> None:
+    types = {each.code: each for each in await result(stage.client.metadata.record_types())}
+    assert any(each.unit for each in types["SOCINS_PAID"].fields)
+    assert any(each.allowed for each in await result(stage.client.metadata.behaviours()))
+    assert {each.code for each in await result(stage.client.metadata.outcomes())} == set(xinyi_sdk.Outcome)
+    codes = {each.code: each for each in await result(stage.client.metadata.error_codes())}
+    known = errors.error_class("rate_limited", codes["rate_limited"].status)
+    assert known is xinyi_sdk.RateLimited
+    case = xinyi_sdk.DryRunCase(id="mine", facts=[{"record": "SOCINS_PAID", "fields": {"months": 1, "as_of": "-1d"}}])
+    dry = await result(stage.client.scenarios.dry_run("bike-deposit", cases=[case]))
+    assert [each.answer.outcome for each in dry.results] == ["not_evidenced"]
+
+
+async def test_a_platform_that_wants_its_nonces_gets_them(keys: Path, tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, issuer="http://127.0.0.1:8000", dpop_nonces=True)
+    app: Any = create_app(settings)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(app.lifespan())
+        services = Services.build(settings)
+        async with services.opened():
+            registered = await furnish(services, SystemClock(), json.loads((keys / "jwks.json").read_text()))
+        http = await stack.enter_async_context(httpx.AsyncClient(transport=httpx.ASGITransport(app=app)))
+        options: dict[str, Any] = {"base_url": settings.issuer, "client_id": registered.id, "http_client": http}
+        events: list[xinyi_sdk.CallEvent] = []
+        async with AsyncXinyi(
+            **options, private_key=keys / "private-key.pem", max_retries=0, on_event=events.append
+        ) as client:
+            stage = Stage(client, registered, http._transport)
+            assert (await stage.check(await stage.consent("bike-deposit", "person-a"))).met
+    refused = [each for each in events if isinstance(each, xinyi_sdk.ResponseReceived) and each.status in (400, 401)]
+    assert 1 <= len(refused) <= 2, "a nonce is learned once for each audience"

@@ -14,6 +14,10 @@ from .checkpoints import (
     verify_consistency,
 )
 from .client import Xinyi
+from .copies import (
+    VerifiedCopy,
+    verify_consent_copy,
+)
 from .errors import (
     APIError,
     AuthenticationError,
@@ -31,6 +35,7 @@ from .errors import (
     ConsentUnread,
     ConsentWithdrawn,
     CoolingDown,
+    CopyInvalid,
     IdempotencyKeyReused,
     InvalidRequest,
     InvalidResponse,
@@ -155,6 +160,7 @@ __all__ = [
     "ConsentWithdrawn",
     "ConsistencyProof",
     "CoolingDown",
+    "CopyInvalid",
     "Correction",
     "Criterion",
     "Delivery",
@@ -222,6 +228,7 @@ __all__ = [
     "TimedOut",
     "Unavailable",
     "Unit",
+    "VerifiedCopy",
     "VerifiedReceipt",
     "WebhookInvalid",
     "WrongState",
@@ -229,6 +236,7 @@ __all__ = [
     "XinyiError",
     "__version__",
     "verify_checkpoint",
+    "verify_consent_copy",
     "verify_consistency",
     "verify_receipt",
     "webhooks",

@@ -80,17 +80,20 @@ class ReceiptArchive:
         """All keys that were kept, as a key set."""
         return {"keys": [_object(path) for path in sorted((self.folder / "keys").glob("*.json"))]}
 
-    def verify(self, *, issuer: str | None = None) -> Iterator[ArchiveFinding]:
-        """Verifies every file offline, oldest first: receipt, answer, reference, and the day it stands under.
+    def verify(self, *, jwks: Mapping[str, Any] | None = None, issuer: str | None = None) -> Iterator[ArchiveFinding]:
+        """Verifies every file offline, oldest first: receipt, answer, reference, and the check it is named after.
+
+        ``jwks`` are the keys to trust; without them, those that are kept here, which whoever can change the receipts
+        could change as well.
 
         Two receipts of one log that are signed for the same size must be signed for the same entries: a pair that isn't
         is reported with the later one, as an error of reason ``fork``.
         """
-        jwks = self.jwks()
+        known = self.jwks() if jwks is None else jwks
         heads: dict[tuple[str, int], str] = {}
         for path in sorted(self.folder.glob("[0-9]*/[0-9]*/[0-9]*/*.json")):
             try:
-                yield ArchiveFinding(path=path, verified=_verified(path, jwks, issuer, heads))
+                yield ArchiveFinding(path=path, verified=_verified(path, known, issuer, heads))
             except ProofInvalid as error:
                 yield ArchiveFinding(path=path, error=error)
 

@@ -84,28 +84,9 @@ def verify_consistency(first: Checkpoint, second: Checkpoint, proof: Consistency
 
 def read_checkpoint(compact: str, jwks: Mapping[str, Any], issuer: str | None, error: type[ProofInvalid]) -> Checkpoint:
     """As :func:`verify_checkpoint`, raising ``error``."""
-    segments = compact.split(".")
-    if len(segments) != 3:
-        raise error("form", "the checkpoint isn't a compact JWS")
-    header = read_json(_Header, segments[0], error, "checkpoint's header")
-    decoded(segments[2], error, "form", "checkpoint's signature")
-    if header.typ != CHECKPOINT_TYPE:
-        raise error("form", f"the checkpoint's typ isn't {CHECKPOINT_TYPE}")
-    if header.alg not in ALGORITHMS:
-        raise error("signature", f"the algorithm isn't one of {', '.join(ALGORITHMS)}")
-    published = _published_key(jwks, header.kid, error)
-    if published.get("use", "sig") != "sig" or published.get("alg", header.alg) != header.alg:
-        raise error("key", f"key {header.kid} isn't for this algorithm")
-    from ._jose import verifies
-
-    if not verifies(compact, published):
-        raise error("signature", "the checkpoint's signature doesn't verify")
-    payload = read_json(_Payload, segments[1], error, "checkpoint")
-    not_before, not_after = published.get("xinyi_not_before"), published.get("xinyi_not_after")
-    if (isinstance(not_before, int) and payload.iat < not_before - CLOCK_LEEWAY) or (
-        isinstance(not_after, int) and payload.iat > not_after + CLOCK_LEEWAY
-    ):
-        raise error("key", f"key {header.kid} wasn't in use when the checkpoint says it was signed")
+    segment, kid, published = read_signed(compact, CHECKPOINT_TYPE, jwks, error, "checkpoint")
+    payload = read_json(_Payload, segment, error, "checkpoint")
+    in_use(published, payload.iat, error)
     if issuer is not None and payload.iss != issuer:
         raise error("issuer", f"signed by {payload.iss}, not by {issuer}")
     return Checkpoint(
@@ -114,9 +95,41 @@ def read_checkpoint(compact: str, jwks: Mapping[str, Any], issuer: str | None, e
         tree_size=payload.tree_size,
         root_hash=payload.root_hash,
         signed_at=utc(payload.iat),
-        kid=header.kid,
+        kid=kid,
         text=compact,
     )
+
+
+def read_signed(
+    compact: str, typ: str, jwks: Mapping[str, Any], error: type[ProofInvalid], what: str
+) -> tuple[str, str, Mapping[str, Any]]:
+    """The payload of a JWS by one of the log's keys, in base64url; that key's id, and the key as it is published."""
+    segments = compact.split(".")
+    if len(segments) != 3:
+        raise error("form", f"the {what} isn't a compact JWS")
+    header = read_json(_Header, segments[0], error, f"{what}'s header")
+    decoded(segments[2], error, "form", f"{what}'s signature")
+    if header.typ != typ:
+        raise error("form", f"the {what}'s typ isn't {typ}")
+    if header.alg not in ALGORITHMS:
+        raise error("signature", f"the algorithm isn't one of {', '.join(ALGORITHMS)}")
+    published = _published_key(jwks, header.kid, error)
+    if published.get("use", "sig") != "sig" or published.get("alg", header.alg) != header.alg:
+        raise error("key", f"key {header.kid} isn't for this algorithm")
+    from ._jose import verifies
+
+    if not verifies(compact, published):
+        raise error("signature", f"the {what}'s signature doesn't verify")
+    return segments[1], header.kid, published
+
+
+def in_use(published: Mapping[str, Any], signed_at: int, error: type[ProofInvalid]) -> None:
+    """That the key was in use at this moment, in epoch seconds."""
+    not_before, not_after = published.get("xinyi_not_before"), published.get("xinyi_not_after")
+    if (isinstance(not_before, int) and signed_at < not_before - CLOCK_LEEWAY) or (
+        isinstance(not_after, int) and signed_at > not_after + CLOCK_LEEWAY
+    ):
+        raise error("key", f"key {published['kid']} wasn't in use at the time that is signed for")
 
 
 def signed_with(compact: str, error: type[ProofInvalid]) -> str:

@@ -33,6 +33,7 @@
     ├── ConsentUnread               the consent was given, and couldn't be read
     ├── ProofInvalid                something offline doesn't prove what it should, and why
     │   ├── ReceiptInvalid          … a receipt
+    │   ├── CopyInvalid             … the signed copy of a written consent
     │   └── LogInvalid              … a checkpoint, or two of them together
     └── WebhookInvalid              a delivery isn't the platform's, or isn't new
 """
@@ -57,6 +58,7 @@ __all__ = [
     "ConsentUnread",
     "ConsentWithdrawn",
     "CoolingDown",
+    "CopyInvalid",
     "IdempotencyKeyReused",
     "InvalidRequest",
     "InvalidResponse",
@@ -301,6 +303,13 @@ class ReceiptInvalid(ProofInvalid):
     ``reason`` is one of ``form`` (not a receipt at all), ``key`` (signed with a key that isn't in the JWKS, or not
     valid then), ``signature``, ``issuer``, ``inclusion`` (the entry isn't in the signed tree), ``entry``, ``answer``
     (the answer isn't what was recorded) and ``reference``.
+    """
+
+
+class CopyInvalid(ProofInvalid):
+    """The signed copy of a written consent proves nothing.
+
+    ``reason`` is one of ``form``, ``key``, ``signature``, ``issuer`` and ``text``.
     """
 
 

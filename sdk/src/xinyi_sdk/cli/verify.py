@@ -26,7 +26,9 @@ def add_to(commands: Commands) -> None:
     )
     what.add_argument("--archive", metavar="DIR", help="every receipt of an archive")
     verify.add_argument(
-        "--jwks", metavar="FILE", help=f"the log's key set (GET /v1/ledger/jwks); without it, {KEYS} beside the receipt"
+        "--jwks",
+        metavar="FILE",
+        help=f"the log's key set (GET /v1/ledger/jwks); without it, the archive's, or {KEYS} beside the receipt",
     )
     verify.add_argument("--answer", metavar="FILE", help="the answer's JSON, to verify that this was answered")
     verify.add_argument("--reference", metavar="TEXT", help="your case number, to verify that the check belongs to it")
@@ -81,7 +83,8 @@ def _verify_archive(options: argparse.Namespace) -> int:
         raise ValueError(f"{options.archive} is no folder")
     outcomes: Counter[str] = Counter()
     failed = 0
-    for found in ReceiptArchive(options.archive).verify(issuer=options.issuer):
+    jwks = json_of(options.jwks) if options.jwks else None
+    for found in ReceiptArchive(options.archive).verify(jwks=jwks, issuer=options.issuer):
         if found.verified is None:
             failed += 1
             print(f"not verified: {found.path}: {found.error}", file=sys.stderr)  # noqa: T201
