@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -160,6 +161,22 @@ async def test_a_token_that_was_revoked_is_replaced_once(client: Any, platform: 
     with pytest.raises(xinyi_sdk.AuthenticationError):
         await result(client.checks.create(**ASK))
     assert platform.paths().count("/oauth2/token") == 3
+
+
+@pytest.mark.parametrize("kind", ["file", "callable"])
+async def test_a_registered_key_that_is_changed_is_used_from_the_next_token_on(
+    make_client: MakeClient, platform: Platform, tmp_path: Path, kind: str
+) -> None:
+    current = [platform.client_key]
+    file = tmp_path / "key.pem"
+    file.write_bytes(platform.client_key.as_pem(private=True))
+    client = make_client(private_key=file if kind == "file" else lambda: current[0].as_pem(private=True))
+    await result(client.checks.create(**ASK))
+    platform.client_key = current[0] = platform.client_key.generate_key("P-256", auto_kid=True)
+    platform.tokens.clear()
+    file.write_bytes(platform.client_key.as_pem(private=True))
+    assert (await result(client.checks.create(**ASK))).met
+    assert platform.paths().count("/oauth2/token") == 2
 
 
 def test_only_the_token_that_was_turned_away_is_dropped() -> None:
