@@ -181,7 +181,8 @@ async def test_feedback_is_on_own_answers_alone_and_outlives_the_consent(caller:
     assert (await caller.call("POST", f"/v1/checks/{refused}/feedback", json=said)).json()["code"] == "wrong_state"
     stranger = await platform.partner(BIKE)
     other = Caller(platform, stranger, await stranger.token())
-    for method, body in (("POST", {"json": said}), ("GET", {})):
+    calls: tuple[tuple[str, dict[str, Any]], ...] = (("POST", {"json": said}), ("GET", {}))
+    for method, body in calls:
         theirs = await other.call(method, f"/v1/checks/{check_id}/feedback", **body)
         nobodys = await other.call(method, f"/v1/checks/{check_id[:-1]}x/feedback", **body)
         assert theirs.status_code == nobodys.status_code == 404
