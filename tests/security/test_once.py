@@ -7,6 +7,7 @@ is done here, by the same services on the same two servers; the race itself is o
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
+from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
@@ -29,6 +30,7 @@ pytestmark = pytest.mark.anyio
 
 ROUNDS: Final = 200
 AT_ONCE: Final = 16
+MOST_DISTURBED: Final = 20
 SCENARIO: Final = "power-bank-deposit"
 PATH: Final = "/v1/consents/cns_00000000000000000000000000"
 
@@ -120,7 +122,7 @@ async def race(tmp_path_factory: pytest.TempPathFactory, servers: Servers) -> As
         _, browser_cookie = services.sessions.new_browser()
         cookies = "; ".join(f"{each.key}={each.value}" for each in (cookie, browser_cookie))
         with ExitStack() as stack:
-            many = {"rate_tokens": "1000000"}
+            many = {"rate_tokens": "1000000", "rate_requests": "1000000"}
             running = [stack.enter_context(worker(folder, servers, **many)) for _ in range(2)]
             lines = []
             for number in range(AT_ONCE):
@@ -136,12 +138,24 @@ async def race(tmp_path_factory: pytest.TempPathFactory, servers: Servers) -> As
 async def once(
     race: Race, prepare: Callable[[], Awaitable[list[bytes]]], won: int, lost: Callable[[Answer], bool]
 ) -> None:
-    """``ROUNDS`` races: each has one winner with the status ``won``, and all others ``lost``."""
-    for number in range(ROUNDS):
+    """``ROUNDS`` races: each has one winner with the status ``won``, and all others ``lost``.
+
+    On a machine that is busy with other things a worker may not reach the short-lived state in time, and says so (503):
+    then there is one winner at most, and the race is run again.
+    """
+    run = disturbed = 0
+    while run < ROUNDS:
         answers = await race.run(await prepare())
-        winners = [each for each in answers if each.status == won]
-        assert len(winners) == 1, (number, answers)
-        assert all(lost(each) for each in answers if each is not winners[0]), (number, answers)
+        others = [each for each in answers if each.status not in {won, HTTPStatus.SERVICE_UNAVAILABLE}]
+        winners = sum(each.status == won for each in answers)
+        assert all(lost(each) for each in others), (run, answers)
+        if winners + len(others) == AT_ONCE:
+            assert winners == 1, (run, answers)
+            run += 1
+        else:
+            assert winners <= 1, (run, answers)
+            disturbed += 1
+            assert disturbed <= MOST_DISTURBED
 
 
 async def test_a_proof_at_the_api(race: Race):
