@@ -1,6 +1,6 @@
 """Who looked (查询记录): each check about a subject, what it told, and its place in the ledger, proved each time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -105,30 +105,41 @@ class AccessLog:
         partners = {
             partner_id: await self._partners.partner(tx, partner_id) for partner_id in {row.partner_id for row in rows}
         }
+        disagreeing = await self._disagreeing(tx, held.values())
         return [
             self._entry(
-                row,
-                partners[row.partner_id],
-                consents[row.consent_id],
-                await self._proof(tx, held.get(row.id)),
+                row, partners[row.partner_id], consents[row.consent_id], self._proof(held.get(row.id), disagreeing)
             )
             for row in rows
         ]
 
-    async def _proof(self, tx: AsyncConnection, held: Held | None) -> Proof:
+    async def _disagreeing(self, tx: AsyncConnection, held: Collection[Held]) -> frozenset[str]:
+        """The ids whose rows don't say what their entries say: whatever is shown comes from the rows."""
+        told = [
+            ToldByLedger(each.leaf_index, each.kind, each.entry_id, each.body) for each in held if each.body is not None
+        ]
+        if await self._agree(tx, told):
+            return frozenset()
+        return frozenset({each.id for each in told if not await self._agree(tx, [each])})
+
+    async def _agree(self, tx: AsyncConnection, told: Sequence[ToldByLedger]) -> bool:
+        try:
+            return await self._witness.compare(tx, told) is None
+        except (ValueError, TypeError, AssertionError):
+            return False
+
+    def _proof(self, held: Held | None, disagreeing: Collection[str]) -> Proof:
         """Verifies, here and now, that the entry is under the newest signed checkpoint, and that the row says it."""
         if held is None:
             return Proof(state=ProofState.FAILED)
-        if held.body is None or held.receipt is None:
+        if held.receipt is None:
             return Proof(state=ProofState.ERASED, leaf_index=held.leaf_index)
         try:
             checkpoint = self._ledger.verify(held.receipt)
-            told = ToldByLedger(held.leaf_index, held.kind, held.entry_id, held.body)
-            agrees = await self._witness.compare(tx, [told]) is None
-        except (ValueError, TypeError, AssertionError):
+        except ValueError:
             return Proof(state=ProofState.FAILED, leaf_index=held.leaf_index)
         return Proof(
-            state=ProofState.INCLUDED if agrees else ProofState.FAILED,
+            state=ProofState.FAILED if held.entry_id in disagreeing else ProofState.INCLUDED,
             leaf_index=held.leaf_index,
             tree_size=checkpoint.tree_size,
             root_hash=checkpoint.root_hash,
