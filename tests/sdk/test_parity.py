@@ -6,7 +6,8 @@ import inspect
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
@@ -85,6 +86,8 @@ CALLS: Mapping[str, Call] = {
     "listDisputes": Call("disputes.list", (), {"state": "open"}),
     "answerDispute": Call("disputes.answer", ("dsp_1",), {"outcome": "upheld", "answer": "…"}),
     "getPartner": Call("partner.get"),
+    "getQuota": Call("partner.quota"),
+    "getUsage": Call("partner.usage", (), {"first": date(2026, 11, 1), "last": date(2026, 11, 2), "by": "day"}),
     "listKeys": Call("partner.keys"),
     "addKey": Call("partner.add_key", ({"kty": "EC"},)),
     "removeKey": Call("partner.remove_key", ("k",)),
@@ -141,6 +144,8 @@ MODELS: Mapping[str, type[msgspec.Struct]] = {
     "InclusionProof": models.InclusionProof,
     "KeyView": models.PartnerKey,
     "OutcomeView": models.OutcomeWording,
+    "QuotaView": models.Quota,
+    "UsageView": models.UsageRow,
     "PartnerView": models.PartnerInfo,
     "RecordTypeView": models.RecordType,
     "ReminderView": models.Reminder,
@@ -428,7 +433,15 @@ def json_kinds(schema: Mapping[str, Any]) -> set[str]:
 
 def python_kinds(annotation: Any) -> set[str]:
     """The JSON types that msgspec reads into this type."""
-    plain = {str: "string", int: "integer", bool: "boolean", NoneType: "null", datetime: "string", timedelta: "string"}
+    plain = {
+        str: "string",
+        Decimal: "string",
+        int: "integer",
+        bool: "boolean",
+        NoneType: "null",
+        datetime: "string",
+        timedelta: "string",
+    }
     if annotation in plain:
         return {plain[annotation]}
     if get_origin(annotation) in (Union, UnionType):

@@ -409,6 +409,11 @@ async def test_a_partner_sees_its_rights_and_changes_its_keys(stage: Stage, tmp_
     partner = await result(stage.client.partner.get())
     assert partner.client.id == stage.registered.id
     assert {each.id for each in partner.client.scenarios} == set(SCENARIOS)
+    await stage.check(await stage.consent("bike-deposit", "person-a"))
+    left = {each.limit: each.remaining for each in await result(stage.client.partner.quota())}
+    assert left["checks"] >= 0
+    usage = await result(stage.client.partner.usage(by="month"))
+    assert {row.scenario for row in usage.rows} >= {"bike-deposit"}
     (first,) = await result(stage.client.partner.keys())
     assert main(["keygen", "--out", str(tmp_path / "next")]) == 0
     added = await result(stage.client.partner.add_key(json.loads((tmp_path / "next" / "jwks.json").read_text())))

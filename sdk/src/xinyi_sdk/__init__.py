@@ -96,6 +96,7 @@ from .models import (
     PartnerInfo,
     PartnerKey,
     Question,
+    Quota,
     RecordBatch,
     RecordError,
     RecordField,
@@ -114,6 +115,8 @@ from .models import (
     SubscriptionSecret,
     Text,
     Unit,
+    Usage,
+    UsageRow,
 )
 from .observe import (
     CallEvent,
@@ -198,6 +201,7 @@ __all__ = [
     "PermissionDenied",
     "ProofInvalid",
     "Question",
+    "Quota",
     "RateLimited",
     "RawResponse",
     "Receipt",
@@ -228,6 +232,8 @@ __all__ = [
     "TimedOut",
     "Unavailable",
     "Unit",
+    "Usage",
+    "UsageRow",
     "VerifiedCopy",
     "VerifiedReceipt",
     "WebhookInvalid",

@@ -2,10 +2,11 @@
 """The partner itself: its rights and its keys."""
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from .._operations import partner as operations
-from ..models.partner import PartnerInfo, PartnerKey
+from ..models.partner import PartnerInfo, PartnerKey, Quota, Usage
 from .base import Resource
 
 
@@ -15,6 +16,17 @@ class AsyncPartner(Resource):
     async def get(self) -> PartnerInfo:
         """The partner as it is registered, and what this client may do."""
         return await self._driver.run(operations.get(self._engine))
+
+    async def quota(self) -> tuple[Quota, ...]:
+        """Each limit of this client, and what is left of it."""
+        return await self._driver.run(operations.quota(self._engine))
+
+    async def usage(self, *, first: date | None = None, last: date | None = None, by: str | None = None) -> Usage:
+        """The checks of all of the partner's clients by scenario, from the ``first`` day to the ``last``, in China.
+
+        Without them, this month's up to now; 366 days at most. ``by`` is ``day`` or ``month``.
+        """
+        return await self._driver.run(operations.usage(self._engine, first, last, by))
 
     async def keys(self) -> tuple[PartnerKey, ...]:
         """The public keys that this client may authenticate with, the oldest first."""

@@ -1,17 +1,44 @@
 """The partner itself."""
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
+
+from msgspec import Struct
 
 from .._engine import Engine
 from .._flow import Flow
 from .._problems import read
-from ..models.partner import PartnerInfo, PartnerKey
+from ..models.partner import PartnerInfo, PartnerKey, Quota, Usage, UsageRow
 from .common import Data, segment
 
 
 def get(engine: Engine) -> Flow[PartnerInfo]:
     return read((yield from engine.call("GET", "/v1/partner")), Data[PartnerInfo]).data
+
+
+def quota(engine: Engine) -> Flow[tuple[Quota, ...]]:
+    return read((yield from engine.call("GET", "/v1/partner/quota")), Data[tuple[Quota, ...]]).data
+
+
+class _UsageMeta(Struct, frozen=True):
+    currency: str | None = None
+
+
+class _Usage(Struct, frozen=True):
+    data: tuple[UsageRow, ...]
+    meta: _UsageMeta = _UsageMeta()
+
+
+def usage(engine: Engine, first: date | None, last: date | None, by: str | None) -> Flow[Usage]:
+    asked = {"from": _day(first), "to": _day(last), "by": by}
+    query = {name: value for name, value in asked.items() if value is not None}
+    body = read((yield from engine.call("GET", "/v1/partner/usage", query=query)), _Usage)
+    return Usage(rows=body.data, currency=body.meta.currency)
+
+
+def _day(day: date | None) -> str | None:
+    return None if day is None else f"{day:%Y-%m-%d}"
 
 
 def keys(engine: Engine) -> Flow[tuple[PartnerKey, ...]]:

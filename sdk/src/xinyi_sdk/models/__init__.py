@@ -62,6 +62,9 @@ from .partner import (
     PartnerClient,
     PartnerInfo,
     PartnerKey,
+    Quota,
+    Usage,
+    UsageRow,
 )
 from .records import (
     Correction,
@@ -127,6 +130,7 @@ __all__ = [
     "PartnerInfo",
     "PartnerKey",
     "Question",
+    "Quota",
     "RecordBatch",
     "RecordError",
     "RecordField",
@@ -145,4 +149,6 @@ __all__ = [
     "SubscriptionSecret",
     "Text",
     "Unit",
+    "Usage",
+    "UsageRow",
 ]

@@ -1,6 +1,7 @@
 """The partner itself: its rights and its keys."""
 
 from datetime import datetime
+from decimal import Decimal
 
 from msgspec import Struct
 
@@ -44,3 +45,30 @@ class PartnerKey(Struct, frozen=True, kw_only=True):
     kty: str
     alg: str | None
     added_at: datetime
+
+
+class Quota(Struct, frozen=True, kw_only=True):
+    """How often this client may make one kind of call, and how often it still may in this window."""
+
+    limit: str
+    quota: int
+    window_seconds: int
+    remaining: int
+    ends_in_seconds: int
+
+
+class UsageRow(Struct, frozen=True, kw_only=True):
+    """The checks of one scenario in one ``period``, a day or a month in China. Refused ones cost nothing."""
+
+    period: str
+    scenario: str
+    answered: int
+    refused: int
+    amount: Decimal
+
+
+class Usage(Struct, frozen=True, kw_only=True):
+    """What was used, and what it costs in ``currency``: cost recovery, if any."""
+
+    rows: tuple[UsageRow, ...]
+    currency: str | None
