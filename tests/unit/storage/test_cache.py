@@ -323,3 +323,11 @@ async def test_installations_that_share_a_server_share_no_key(valkey: ValkeyProc
     assert await other.add("key", LONG)
     for cache in (one, other):
         await cache.close()
+
+
+async def test_several_keys_are_looked_for_at_once(cache: Cache, clock: ManualClock):
+    await cache.put("one", timedelta(seconds=60), b"")
+    await cache.put("two", LONG, b"value")
+    assert [await cache.present(*keys) for keys in (["none"], ["one"], ["one", "two", "none"])] == [0, 1, 2]
+    clock.advance(timedelta(seconds=60))
+    assert await cache.present("one", "two") == 1
