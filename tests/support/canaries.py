@@ -20,8 +20,8 @@ from xinyi.telemetry.logs import configure_logging
 _JWT: Final = re.compile(r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}")
 _WEBHOOK_SECRET: Final = re.compile(r"whsec_[\w+/=-]{16,}")
 _OPAQUE: Final = re.compile(r"(?<![\w/+.-])[\w-]{43}(?![\w/+=-])")
-_PERSON: Final = re.compile(r"(?<![0-9A-Za-z])[0-9]{6}(?:19|20)[0-9]{2}[01][0-9][0-3][0-9]{4}[0-9Xx](?![0-9A-Za-z])")
-_COMPANY: Final = re.compile(r"(?<![0-9A-Za-z])[0-9ANY][0-9A-HJ-NP-RTUW-Y]{17}(?![0-9A-Za-z])")
+_PERSON: Final = re.compile(r"(?<![0-9A-Za-z.])[0-9]{6}(?:19|20)[0-9]{2}[01][0-9][0-3][0-9]{4}[0-9Xx](?![0-9A-Za-z])")
+_COMPANY: Final = re.compile(r"(?<![0-9A-Za-z.])[0-9ANY][0-9A-HJ-NP-RTUW-Y]{17}(?![0-9A-Za-z])")
 
 
 class Cage:

@@ -47,9 +47,10 @@ def server_process(
     with subprocess.Popen(command, env=environment, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         try:
-            first = process.stderr.readline()
-            assert first.startswith("xinyi sandbox: "), first + process.stderr.read()
             log: list[str] = []
+            while not (first := process.stderr.readline()).startswith("xinyi sandbox: "):
+                assert first.startswith("{"), "".join(log) + first + process.stderr.read()  # what it logs meanwhile
+                log.append(first)
             # A server whose log nobody reads would stand still.
             reader = Thread(target=log.extend, args=(process.stderr,))
             reader.start()
