@@ -30,7 +30,7 @@ async def platform(
 ) -> AsyncGenerator[Platform]:
     """A platform that sends events when the test says so."""
     folder: Path = tmp_path_factory.mktemp("sandbox")
-    async with running_platform(folder, pair, outbound_loopback=receiver.origin, event_timeout=0.5) as platform:
+    async with running_platform(folder, pair, outbound_loopback=receiver.origin, event_timeout=10) as platform:
         await platform.service("event_worker").stop()
         yield platform
 

@@ -77,7 +77,7 @@ async def telling(folder: Path, pair: Pair, **settings: Any) -> AsyncGenerator[T
         more = {
             "outbound_loopback": " ".join(receiver.origin for receiver in receivers),
             "event_retries": " ".join(map(str, SCHEDULE)),
-            "event_timeout": 0.3,
+            "event_timeout": 10,
             **settings,
         }
         async with new_world(folder, pair, **more) as world:

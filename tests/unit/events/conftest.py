@@ -13,3 +13,10 @@ from tests.support.pairs import Pair
 async def told(pair: Pair, tmp_path: Path) -> AsyncIterator[Told]:
     async with telling(tmp_path, pair) as told:
         yield told
+
+
+@pytest.fixture
+async def hasty(pair: Pair, tmp_path: Path) -> AsyncIterator[Told]:
+    """One that waits a second for a receiver, and no longer."""
+    async with telling(tmp_path, pair, event_timeout=1) as told:
+        yield told

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.events import PARTNER, SCHEDULE, Told, rows
 from tests.support.receivers import DROP, HANG, Message
+from xinyi.events.deliveries import LANE
 from xinyi.events.model import DeliveryState, DisabledReason, EventType, Failure, Status
 from xinyi.events.relay import Relay
 from xinyi.kernel.errors import Code, XinyiError
@@ -123,7 +124,8 @@ async def test_events_are_sent_again_by_name_or_from_a_moment_on(told: Told):
     assert [message.event["id"] for message in told.receiver.taken] == [second, first, second]
 
 
-async def test_a_receiver_that_hangs_holds_up_nobody_else(told: Told):
+async def test_a_receiver_that_hangs_holds_up_nobody_else(hasty: Told):
+    told = hasty
     told.receiver.status = lambda: HANG
     slow = await told.subscribe()
     await told.subscribe(told.other)
@@ -132,6 +134,18 @@ async def test_a_receiver_that_hangs_holds_up_nobody_else(told: Told):
     assert len(told.other.taken) == 20
     assert len(told.receiver.arrived) < 20, "it is left in peace"
     assert (await told.standing(slow)).pending == 20
+
+
+async def test_a_receiver_that_fails_is_asked_one_at_a_time(told: Told):
+    subscription = await told.subscribe()
+    await told.happens(*["consent.authorised"] * 20)
+    await Relay(told.world.services.database, told.clock).run()
+    assert len(await told.deliveries_of_another_worker().claim([])) == LANE
+    told.receiver.status = lambda: 500
+    await told.pass_time(seconds=2)  # the rest is tried, until the receiver is left in peace
+    told.clock.advance(timedelta(minutes=5))
+    assert (await told.standing(subscription)).subscription.failures > 1
+    assert len(await told.deliveries_of_another_worker().claim([])) == 1
 
 
 async def test_a_receiver_that_works_again_gets_all(told: Told):
@@ -222,7 +236,7 @@ async def test_a_test_says_at_once_what_came_of_it(told: Told):
     event, attempt = await told.events.test(PARTNER, subscription)
     assert (attempt.arrived, attempt.status) == (True, 204)
     assert [message.event["id"] for message in told.receiver.taken] == [event.id]
-    told.receiver.status = lambda: HANG
+    told.receiver.status = lambda: DROP
     _, attempt = await told.events.test(PARTNER, subscription)
     assert (attempt.arrived, attempt.failure) == (False, Failure.UNREACHABLE)
     assert (await told.events.after(PARTNER, None, [], 10))[0] == []
