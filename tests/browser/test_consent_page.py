@@ -270,3 +270,90 @@ def test_a_used_request_says_so_instead_of_asking_again(
     assert response.status == 400
     expect(page.get_by_role("alert")).to_contain_text("请回到发起请求的机构页面")
     picture(page, "request-gone")
+
+
+def test_the_person_looks_ahead_without_a_script(
+    installation: Installation, open_page: OpenPage, picture: Picture
+) -> None:
+    """What they see is what the partner then gets, and looking decides nothing."""
+    page = open_page(PHONE, javascript=False)
+    request = installation.bank.ask("home-rental-deposit")
+    consent_page(page, request, "person-a")
+    page.get_by_role("button", name="看看对方会看到什么").click()
+    expect(page.locator(".verdict")).to_have_text("满足")
+    expect(page.locator(".result")).to_contain_text("是否给予激励由租房平台自行决定")
+    page.get_by_role("link", name="返回，再读一遍").click()
+    page.get_by_role("button", name="看看对方会看到什么").click()
+    picture(page, "preview-phone-zh")
+    page.get_by_role("button", name="同意", exact=True).click()
+    page.wait_for_url(f"{installation.bank.redirect_uri}?**")
+    consent = installation.bank.sdk.consents.finish(page.url, request)
+    check = installation.bank.sdk.checks.create(
+        scenario="home-rental-deposit", consent_id=consent.id, reference="looked-ahead"
+    )
+    assert check.outcome == "met"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_look_ahead_has_no_accessibility_fault(
+    installation: Installation, open_page: OpenPage, picture: Picture, scheme: str
+) -> None:
+    page = open_page(DESKTOP, locale="en-GB")
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    consent_page(page, installation.bank.ask("microloan-prescreen"), "company-a")
+    page.get_by_role("button", name="See what they would see").click()
+    expect(page.locator(".pairs")).to_contain_text("A")
+    page.locator("summary").click()
+    assert '"outcome": "met"' in page.locator("pre").inner_text()
+    assert accessibility_faults(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it scrolls sideways"
+    picture(page, f"preview-desktop-en-{scheme}")
+
+
+def test_a_written_consent_by_link_is_read_whole_kept_as_a_copy_and_extended(
+    installation: Installation, open_page: OpenPage, picture: Picture
+) -> None:
+    page, sdk = open_page(DESKTOP), installation.bank.sdk
+    asked = sdk.consents.ask(scenario="microloan-prescreen", subject=PERSONAS["company-c"].identifier.value)
+    page.goto(asked.link)
+    sign_in(page, "company-c")
+    expect(page.locator(".paper")).to_contain_text("公共信用信息核验授权书")
+    expect(page.locator(".paper")).to_contain_text("它不是授权人的电子签名")
+    assert accessibility_faults(page) == []
+    picture(page, "written-desktop-zh")
+    page.get_by_role("button", name="同意", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("您已同意")
+    assert accessibility_faults(page) == []
+    picture(page, "agreed-desktop-zh")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="下载签名文件").click()
+    assert download.value.path().read_text() == sdk.consents.copy(asked.id).jws
+    page.get_by_role("link", name="查看与打印").click()
+    assert accessibility_faults(page) == []
+    picture(page, "copy-desktop-zh")
+    sdk.consents.extend(asked.id)
+    page.goto(asked.link)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("想延长您给它的授权")
+    assert accessibility_faults(page) == []
+    picture(page, "extension-desktop-zh")
+    page.get_by_role("button", name="同意延长").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("您已同意")
+
+
+def test_a_link_for_another_is_a_page_that_tells_nothing(
+    installation: Installation, open_page: OpenPage, picture: Picture
+) -> None:
+    page = open_page(PHONE)
+    asked = installation.bank.sdk.consents.ask(scenario="bike-deposit", subject=PERSONAS["person-c"].identifier.value)
+    page.goto(asked.link)
+    sign_in(page, "person-d")
+    expect(page.get_by_role("heading", level=1)).to_have_text("没有等待您决定的请求")
+    assert "示例银行" not in page.locator("body").inner_text()
+    assert accessibility_faults(page) == []
+    picture(page, "nothing-phone-zh")
+    page.get_by_role("button", name="换一个身份").click()
+    sign_in(page, "person-c")
+    page.get_by_role("button", name="不同意").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("您没有同意")
+    assert accessibility_faults(page) == []
+    picture(page, "refused-phone-zh")

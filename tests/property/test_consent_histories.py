@@ -298,7 +298,7 @@ class History(RuleBasedStateMachine):
             refusal = Code.NOT_FOUND
         elif self.state not in {ConsentState.AUTHORISED, ConsentState.PAUSED}:
             refusal = Code.WRONG_STATE
-        elif (days or most) > most or now + timedelta(days=days or most) <= self.deadline:
+        elif (days or most) > most or now + timedelta(days=days or most) < self.deadline:
             refusal = Code.INVALID
         elif self.extension is not None:
             refusal = Code.WRONG_STATE

@@ -60,7 +60,7 @@ class ExtensionService:
         """Asks the subject to let the consent last ``days`` from their yes, at most as long as the scenario allows.
 
         They have a week to answer, and no longer than the consent lasts. Raises ``XinyiError``: NOT_FOUND;
-        NOT_ENTITLED; PARTNER_SUSPENDED; INVALID for more days than the scenario allows, or too few to be more;
+        NOT_ENTITLED; PARTNER_SUSPENDED; INVALID for more days than the scenario allows, or fewer than are left;
         WRONG_STATE unless the consent is given and open, or while an extension waits already; CONSENT_OUTDATED;
         COOLING_DOWN for some time after they refused one.
         """
@@ -78,8 +78,8 @@ class ExtensionService:
             assert consent.expires_at is not None, "it was given"
             if wanted > most:
                 raise XinyiError(Code.INVALID, f"the scenario allows {most} days at most", source="/days")
-            if now + timedelta(days=wanted) <= consent.expires_at:
-                raise XinyiError(Code.INVALID, "the consent lasts as long anyway", source="/days")
+            if now + timedelta(days=wanted) < consent.expires_at:
+                raise XinyiError(Code.INVALID, "the consent lasts longer anyway", source="/days")
             if consent.extension_due_at is not None and now < consent.extension_due_at:
                 raise XinyiError(Code.WRONG_STATE, "an extension waits for the subject's answer already")
             refused = await repo.last_refused_extension(tx, consent.id)
