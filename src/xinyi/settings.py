@@ -34,6 +34,20 @@ class MailSecurity(StrEnum):
     """For a server on the same host alone."""
 
 
+class SignIn(Struct, frozen=True):
+    """The OpenID Connect provider where subjects sign in, and what its claims mean."""
+
+    issuer: str
+    client_id: str
+    key_file: Path | None
+    secret_file: Path | None
+    scopes: str
+    identifier_claim: str
+    company_claim: str | None
+    name_claim: str
+    company_name_claim: str
+
+
 class SettingsError(Exception):
     """A setting is unknown or wrong. ``str()`` names it."""
 
@@ -80,6 +94,20 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The most authorization requests that one client may push in a minute; each is kept for half an hour."""
     rate_tokens: Annotated[int, Meta(ge=1)] = 1200
     """The most access tokens that one client may ask for in a minute."""
+    sign_in_issuer: str | None = None
+    """The OpenID Connect provider where subjects sign in. The sandbox has one of its own, unless this names another."""
+    sign_in_client_id: str | None = None
+    sign_in_key_file: Path | None = None
+    """The private key (PEM) that authenticates this server there (``private_key_jwt``), its owner's alone (0600)."""
+    sign_in_secret_file: Path | None = None
+    """A client secret instead, its owner's alone (0600)."""
+    sign_in_scopes: str = "openid profile email"
+    sign_in_identifier_claim: str | None = None
+    """The claim that carries the person's resident id (GB 11643)."""
+    sign_in_company_claim: str | None = None
+    """The claim that carries the USCC (GB 32100) of the company that the person acts for, if that is told."""
+    sign_in_name_claim: str = "name"
+    sign_in_company_name_claim: str = "company_name"
     outbound_loopback: str = ""
     """Origins on the loopback, such as ``http://127.0.0.1:9000``, with spaces between them, that partners' addresses
     (``jwks_uri``, webhooks) may name. For the sandbox alone: elsewhere they name public addresses by https."""
@@ -127,6 +155,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             if parts.scheme != "https":
                 raise SettingsError("issuer must be https in production")
             self._require_operator()
+            if self.sign_in_issuer is None:
+                raise SettingsError("sign_in_issuer must be set in production: the sandbox's personas are nowhere else")
         if self.database_url and not self.database_url.startswith(("sqlite", "postgresql", "postgres:")):
             raise SettingsError("database_url must begin with postgresql:// or sqlite:///")
         if self.cache_url and not self.cache_url.startswith(("redis://", "rediss://", "unix://")):
@@ -138,6 +168,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         if self.workers > 1:
             self._require_shared_state()
         self._check_outbound_loopback()
+        self._check_sign_in()
         if not self.event_schedule:
             raise SettingsError("event_retries names at least one pause, in seconds")
 
@@ -158,6 +189,37 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
                 f"{self.workers} workers need database_url (PostgreSQL): SQLite has one writer, "
                 "so they would only wait for each other"
             )
+
+    def _check_sign_in(self) -> None:
+        if self.sign_in_issuer is None:
+            return
+        for name in ("sign_in_client_id", "sign_in_identifier_claim"):
+            if not getattr(self, name):
+                raise SettingsError(f"{name} must be set with sign_in_issuer")
+        if (self.sign_in_key_file is None) == (self.sign_in_secret_file is None):
+            raise SettingsError("sign_in_issuer needs either sign_in_key_file or sign_in_secret_file")
+        parts = urlsplit(self.sign_in_issuer)
+        if not parts.netloc or parts.scheme not in ({"http", "https"} if self.is_sandbox else {"https"}):
+            raise SettingsError("sign_in_issuer must be an address, https outside the sandbox")
+        if "openid" not in self.sign_in_scopes.split():
+            raise SettingsError("sign_in_scopes must name openid")
+
+    @property
+    def sign_in(self) -> SignIn | None:
+        """The provider where subjects sign in; ``None``: the sandbox's own."""
+        if self.sign_in_issuer is None:
+            return None
+        return SignIn(
+            issuer=self.sign_in_issuer,
+            client_id=self.sign_in_client_id or "",
+            key_file=self.sign_in_key_file,
+            secret_file=self.sign_in_secret_file,
+            scopes=self.sign_in_scopes,
+            identifier_claim=self.sign_in_identifier_claim or "",
+            company_claim=self.sign_in_company_claim,
+            name_claim=self.sign_in_name_claim,
+            company_name_claim=self.sign_in_company_name_claim,
+        )
 
     def _check_outbound_loopback(self) -> None:
         if self.outbound_loopback and not self.is_sandbox:

@@ -13,9 +13,9 @@ from .batches.service import BatchService
 from .batches.worker import BatchWorker
 from .catalogue.service import Catalogue
 from .checks.engine import Engine
-from .checks.retention import Retention
 from .checks.listing import CheckList
 from .checks.query_log import QueryLog
+from .checks.retention import Retention
 from .checks.service import CheckService
 from .consents.asking import AskService
 from .consents.copies import CopySigner
@@ -36,6 +36,7 @@ from .kernel.clock import Clock, SystemClock
 from .kernel.text import Text
 from .ledger.service import LedgerService
 from .oauth.service import OAuthService
+from .oauth.upstream import read_credential
 from .partners.service import PartnerService
 from .portal.access import AccessLog
 from .portal.notices import Notices
@@ -60,9 +61,9 @@ from .storage.redis_cache import RedisCache
 from .subjects.service import SubjectService
 from .telemetry.metrics import Metrics
 from .telemetry.service import Telemetry
-from .web.mail import Mailer, MailServer
 from .usage.service import UsageService
 from .usage.worker import UsageWorker
+from .web.mail import Mailer, MailServer
 from .web.outbound import Outbound
 from .web.rates import Rates
 from .web.session import Sessions
@@ -338,7 +339,8 @@ class Services(Struct, frozen=True, kw_only=True):
 async def require_ready(settings: Settings) -> None:
     """Looks at the servers that ``settings`` name, before any process relies on them.
 
-    Raises as :meth:`Services.opened`, ``UnfitCache``, and ``XinyiError(UNAVAILABLE)`` for one that can't be reached.
+    Raises as :meth:`Services.opened`, ``UnfitCache``, ``UnfitKeys`` for what authenticates at the sign-in provider,
+    and ``XinyiError(UNAVAILABLE)`` for one that can't be reached.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     database, clock = Database(settings.effective_database_url), SystemClock()
@@ -352,6 +354,8 @@ async def require_ready(settings: Settings) -> None:
                 await cache.close()
     finally:
         await database.close()
+    if settings.sign_in is not None:
+        read_credential(settings.sign_in)
 
 
 async def _require_schema(settings: Settings, database: Database) -> None:
@@ -372,7 +376,9 @@ def _show(metrics: Metrics, engine: Engine, database: Database, cache: Cache, le
     """Lets whoever watches see what waits and what is in use."""
     metrics.gauge("xinyi_engine_waiting", "Checks that wait for the next batch.", lambda: engine.waiting)
     metrics.gauge("xinyi_database_connections_busy", "Connections in use by this worker.", lambda: database.busy)
-    metrics.gauge("xinyi_ledger_size", "Entries of the ledger when this worker last met its head.", lambda: ledger.known_size)
+    metrics.gauge(
+        "xinyi_ledger_size", "Entries of the ledger when this worker last met its head.", lambda: ledger.known_size
+    )
     if isinstance(cache, MemoryCache):
         metrics.gauge("xinyi_cache_values", "Values in the worker's own memory store.", lambda: len(cache))
 

@@ -1,5 +1,6 @@
 """What an installation says of itself in production."""
 
+from pathlib import Path
 from typing import Any, Final
 
 from xinyi.settings import Environment
@@ -10,6 +11,10 @@ PRODUCTION: Final[dict[str, Any]] = {
     "operator_name_zh": "示例市信用中心",
     "operator_name_en": "Sample Credit Centre",
     "operator_contact": "rights@sample.example",
+    "sign_in_issuer": "https://identity.example",
+    "sign_in_client_id": "credit",
+    "sign_in_secret_file": Path("sign-in.secret"),
+    "sign_in_identifier_claim": "resident_id",
 }
 """Settings: everything that production asks for."""
 

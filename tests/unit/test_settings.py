@@ -51,3 +51,41 @@ def test_partners_reach_the_loopback_in_the_sandbox_alone():
     assert Settings(outbound_loopback=given).outbound_loopback_origins == tuple(given.split())
     with pytest.raises(SettingsError, match="outbound_loopback is for the sandbox alone"):
         production(outbound_loopback=given)
+
+
+SIGN_IN: dict[str, Any] = {
+    "sign_in_issuer": "https://identity.example",
+    "sign_in_client_id": "credit",
+    "sign_in_identifier_claim": "resident_id",
+    "sign_in_secret_file": Path("secret"),
+}
+
+
+def test_outside_the_sandbox_subjects_sign_in_at_a_provider():
+    with pytest.raises(SettingsError, match="sign_in_issuer must be set in production"):
+        production(sign_in_issuer=None)
+    assert production().sign_in is not None
+    assert Settings().sign_in is None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"sign_in_client_id": None}, "sign_in_client_id must be set"),
+        ({"sign_in_identifier_claim": None}, "sign_in_identifier_claim must be set"),
+        ({"sign_in_secret_file": None}, "either sign_in_key_file or sign_in_secret_file"),
+        ({"sign_in_key_file": Path("key")}, "either sign_in_key_file or sign_in_secret_file"),
+        ({"sign_in_issuer": "identity.example"}, "must be an address"),
+        ({"sign_in_scopes": "profile"}, "must name openid"),
+    ],
+)
+def test_a_provider_is_described_as_a_whole(wrong: dict[str, Any], told: str):
+    with pytest.raises(SettingsError, match=told):
+        Settings(**{**SIGN_IN, **wrong})
+
+
+def test_outside_the_sandbox_the_provider_is_https():
+    local = {**SIGN_IN, "sign_in_issuer": "http://127.0.0.1:9000"}
+    assert Settings(**local).sign_in is not None
+    with pytest.raises(SettingsError, match="https outside the sandbox"):
+        production(sign_in_issuer="http://127.0.0.1:9000")

@@ -13,8 +13,9 @@ from ..consents.previews import PreviewService
 from ..consents.service import ConsentService
 from ..kernel.errors import Code, XinyiError
 from ..kernel.text import Language, Text
+from ..subjects.model import SubjectKind
 from ..web.page_errors import PAGE_ERRORS
-from ..web.pages import SIGN_IN, error_page, language_of, page
+from ..web.pages import SIGN_IN, error_page, language_of, outcome_page, page
 from ..web.session import SubjectSession
 from .authorize import answer_url, denied, form_fields, origin, redirect
 from .errors import ErrorCode, OAuthError
@@ -23,6 +24,7 @@ from .metadata import AUTHORIZE
 from .par import PushedRequest
 from .service import OAuthService
 from .sign_in import PURPOSE, SandboxSignIn
+from .upstream import BACK, START, SignInFailed, UpstreamSignIn
 
 PORTAL: Final = "/me"
 
@@ -39,6 +41,12 @@ _START_AGAIN: Final = Text(
 def _on_oauth_error(request: Request[Any, Any, Any], error: OAuthError) -> Response[Any]:
     """What can't be sent back, since it isn't proven where to."""
     return error_page(request, XinyiError(Code.MALFORMED, error.description), title=_OVER, note=_START_AGAIN)
+
+
+def _on_sign_in_failed(request: Request[Any, Any, Any], failed: SignInFailed) -> Response[Any]:
+    return outcome_page(
+        request, status=HTTPStatus.FORBIDDEN, title=failed.title, note=failed.note, back=failed.next_path
+    )
 
 
 class AuthorizeController(Controller):
@@ -227,8 +235,8 @@ class AuthorizeController(Controller):
         )
 
 
-class SignInController(Controller):
-    """The page to sign in at, for those who come by themselves."""
+class SandboxSignInController(Controller):
+    """Signing in as a persona. The application routes it in the sandbox alone."""
 
     path = SIGN_IN
     include_in_schema = False
@@ -236,14 +244,8 @@ class SignInController(Controller):
 
     @get()
     async def show(self, request: Request[Any, Any, Any], oauth: NamedDependency[OAuthService]) -> Response[Any]:
-        """The ways to sign in."""
-        browser, cookie = _browser(request, oauth)
-        next_path = local_path(request.query_params.get("next"))
-        return _with(oauth.sign_in.show(request, browser, next_path=next_path), cookie)
-
-
-class SandboxSignInController(SignInController):
-    """Signing in as a persona. The application routes it in the sandbox alone."""
+        """The personas, for those who come by themselves."""
+        return _sign_in_page(request, oauth)
 
     @post(status_code=HTTPStatus.OK, request_max_body_size=MAX_BODY)
     async def enter(self, request: Request[Any, Any, Any], oauth: NamedDependency[OAuthService]) -> Response[Any]:
@@ -259,6 +261,47 @@ class SandboxSignInController(SignInController):
         if old is not None:
             await oauth.sessions.end(old)
         return _with(redirect(local_path(form.get("next"))), cookie)
+
+
+class UpstreamSignInController(Controller):
+    """Signing in at the provider. The application routes it when one is configured."""
+
+    include_in_schema = False
+    exception_handlers = {**PAGE_ERRORS, OAuthError: _on_oauth_error, SignInFailed: _on_sign_in_failed}  # noqa: RUF012 (Litestar's own form)
+
+    @get(SIGN_IN)
+    async def show(self, request: Request[Any, Any, Any], oauth: NamedDependency[OAuthService]) -> Response[Any]:
+        """The way to the provider, for those who come by themselves."""
+        return _sign_in_page(request, oauth)
+
+    @get(START)
+    async def start(self, request: Request[Any, Any, Any], oauth: NamedDependency[OAuthService]) -> Response[Any]:
+        """Goes to the provider."""
+        browser, cookie = _browser(request, oauth)
+        company = request.query_params.get("kind") == SubjectKind.LEGAL_PERSON
+        kind = SubjectKind.LEGAL_PERSON if company else SubjectKind.NATURAL_PERSON
+        next_path = local_path(request.query_params.get("next"))
+        return _with(redirect(await _upstream(oauth).begin(browser, next_path, kind, language_of(request))), cookie)
+
+    @get(BACK)
+    async def back(self, request: Request[Any, Any, Any], oauth: NamedDependency[OAuthService]) -> Response[Any]:
+        """Comes back from the provider, and goes on to where the page was asked for. An older session is over."""
+        old = await oauth.sessions.read(request)
+        _, cookie, next_path = await _upstream(oauth).finish(oauth.sessions.browser(request), read_query(request))
+        if old is not None:
+            await oauth.sessions.end(old)
+        return _with(redirect(next_path), cookie)
+
+
+def _sign_in_page(request: Request[Any, Any, Any], oauth: OAuthService) -> Response[Any]:
+    browser, cookie = _browser(request, oauth)
+    next_path = local_path(request.query_params.get("next"))
+    return _with(oauth.sign_in.show(request, browser, next_path=next_path), cookie)
+
+
+def _upstream(oauth: OAuthService) -> UpstreamSignIn:
+    assert isinstance(oauth.sign_in, UpstreamSignIn), "routed with a provider alone"
+    return oauth.sign_in
 
 
 def local_path(text: str | None) -> str:

@@ -24,8 +24,9 @@ from .metadata import PAR, TOKEN
 from .nonces import NonceNeeded, Nonces
 from .par import PushedRequests
 from .refresh_tokens import RefreshTokens
-from .sign_in import NoSignIn, SandboxSignIn
+from .sign_in import SandboxSignIn
 from .token import TokenIssuer
+from .upstream import UpstreamSignIn
 
 
 class OAuthService:
@@ -60,9 +61,21 @@ class OAuthService:
             clock, cache, keys.opaque, database, consents=consents, scenarios=scenarios, subjects=subjects
         )
         self.codes = Codes(cache, keys.opaque)
-        self.sign_in: SandboxSignIn | NoSignIn = (
-            SandboxSignIn(database, subjects, sessions) if settings.is_sandbox else NoSignIn()
-        )
+        self.sign_in: SandboxSignIn | UpstreamSignIn
+        if settings.sign_in is not None:
+            self.sign_in = UpstreamSignIn(
+                settings.sign_in,
+                settings.issuer,
+                clock,
+                cache,
+                keys.opaque,
+                database,
+                subjects=subjects,
+                sessions=sessions,
+            )
+        else:
+            assert settings.is_sandbox, "the settings see to it"
+            self.sign_in = SandboxSignIn(database, subjects, sessions)
         self._clients = ClientAuthenticator(settings.issuer, clock, uses, database, partners)
         refresh_tokens = RefreshTokens(database, clock, keys.opaque, self.tokens)
         self._issuer = TokenIssuer(database, self.tokens, self.codes, refresh_tokens, consents)

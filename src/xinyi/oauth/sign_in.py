@@ -1,7 +1,6 @@
-"""How a subject signs in: as one of the sandbox's personas, or not at all until a provider is configured."""
+"""How a subject signs in to the sandbox: as one of its personas. Elsewhere ``upstream`` leads to a provider."""
 
 from collections.abc import Sequence
-from http import HTTPStatus
 from typing import Any
 
 from litestar import Request, Response
@@ -13,7 +12,7 @@ from ..sandbox.personas import Persona, personas
 from ..storage.database import Database
 from ..subjects.model import SubjectKind
 from ..subjects.service import SubjectService
-from ..web.pages import outcome_page, page
+from ..web.pages import page
 from ..web.session import Sessions, SubjectSession
 
 PURPOSE = "sign-in"
@@ -67,23 +66,6 @@ class SandboxSignIn:
             kind=persona.kind.value,
             display_name=_display_name(persona, representative),
             representative_id=None if representative is None else ids[representative.identifier],
-        )
-
-
-class NoSignIn:
-    """Outside the sandbox, as long as no provider is configured."""
-
-    def show(self, request: Request[Any, Any, Any], _browser: str, **_options: object) -> Response[Any]:
-        """A page that says so."""
-        return outcome_page(
-            request,
-            status=HTTPStatus.SERVICE_UNAVAILABLE,
-            title=Text("登录尚未开通", "Sign-in isn't configured"),
-            note=Text(
-                "本系统尚未接入身份认证服务，暂时无法登录。您可以返回原页面，按其说明选择其他方式办理。",
-                "No identity provider is connected to this system yet, so nobody can sign in. "
-                "Go back to where you came from and take the other way that is offered there.",
-            ),
         )
 
 

@@ -154,7 +154,7 @@ class Outbound:
         A client for each: kept connections are told apart by address alone, and two names may share one.
         """
         client = httpx2.AsyncClient(
-            verify=self._tls or _trusted(),
+            verify=self._tls or trusted(),
             transport=self._transport,
             trust_env=False,
             follow_redirects=False,
@@ -235,7 +235,7 @@ def is_public(address: Address) -> bool:
 
 
 @cache
-def _trusted() -> ssl.SSLContext:
+def trusted() -> ssl.SSLContext:
     """The certificate authorities that this machine trusts: read when first needed, which takes a while."""
     return ssl.create_default_context()
 
