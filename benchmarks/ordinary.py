@@ -2,7 +2,8 @@
 
 The same libraries, tables, pure rules and guarantees (a proof works once, an idempotency key has one effect, a use and
 its ledger entry are one transaction, the receipt is given after the commit), as the libraries' own guides show them:
-SQLAlchemy's mapped classes in an ``AsyncSession``, joserfc for tokens and proofs, redis-py for what may happen once.
+statements in an ``AsyncSession`` that lives as long as the
+request, joserfc for tokens and proofs, redis-py for what may happen once.
 
 ``python -m benchmarks.ordinary --port PORT`` serves it over an installation that ``XINYI_*`` variables name.
 """
@@ -11,7 +12,7 @@ import hashlib
 import hmac
 import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from joserfc import jwt
@@ -22,9 +23,8 @@ from litestar import Litestar, Request, Response, post
 from litestar.exceptions import HTTPException
 from litestar.params import HeaderParameter
 from redis.asyncio import Redis
-from sqlalchemy import select
+from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.orm import DeclarativeBase
 
 from xinyi.catalogue.service import Catalogue
 from xinyi.checks.model import Answer, CheckBody, CheckRequest, ScenarioRef, check_entry, new_salts
@@ -55,65 +55,6 @@ from .yardsticks import serve
 
 POOL: Final = 20
 _LATE, _EARLY, _REMEMBER = 60, 10, 75
-
-
-class _Base(DeclarativeBase):
-    if TYPE_CHECKING:  # the tables say what attributes there are
-
-        def __getattr__(self, name: str) -> Any: ...
-        def __setattr__(self, name: str, value: Any) -> None: ...
-
-
-class _Client(_Base):
-    __table__ = clients
-
-
-class _Partner(_Base):
-    __table__ = partners
-
-
-class _ClientScenario(_Base):
-    __table__ = client_scenarios
-
-
-class _Consent(_Base):
-    __table__ = consents
-
-
-class _Record(_Base):
-    __table__ = records
-
-
-class _Withholding(_Base):
-    __table__ = withholdings
-
-
-class _Check(_Base):
-    __table__ = checks
-
-
-class _IdempotencyKey(_Base):
-    __table__ = idempotency_keys
-
-
-class _Head(_Base):
-    __table__ = ledger_head
-
-
-class _Leaf(_Base):
-    __table__ = ledger_leaves
-
-
-class _Entry(_Base):
-    __table__ = ledger_entries
-
-
-class _Node(_Base):
-    __table__ = ledger_nodes
-
-
-class _Checkpoint(_Base):
-    __table__ = ledger_checkpoints
 
 
 class Ordinary:
@@ -174,11 +115,10 @@ class Ordinary:
     ) -> str:
         """The body of the answer, stored with all that belongs to it. Raises ``HTTPException``."""
         digest = hashlib.sha256(canonical_json(asked)).hexdigest()
-        if key is not None and (use := await session.get(_IdempotencyKey, (partner_id, key))) is not None:
-            if use.digest != digest:
-                raise HTTPException(status_code=422)
-            return str((await session.get_one(_Check, use.resource)).body)
-        consent = await session.get(_Consent, asked.consent_id, with_for_update=True)
+        if key is not None and (earlier := await self._earlier(session, partner_id, key, digest)) is not None:
+            return earlier
+        wanted = select(consents).where(consents.c.id == asked.consent_id).with_for_update()
+        consent = (await session.execute(wanted)).one_or_none()
         if consent is None or consent.partner_id != partner_id:
             raise HTTPException(status_code=404)
         scenario = self.scenarios.get(asked.scenario)
@@ -200,46 +140,64 @@ class Ordinary:
             consent_expires_at=consent.expires_at,
         )
         entry = check_entry(answer, consent_id=consent.id, partner_id=partner_id, reference=asked.reference)
-        consent.use_count += 1
-        receipt = await self._append(session, answer.id, entry, now)
-        body = msgspec.json.encode(CheckBody(answer, receipt)).decode()
-        session.add(
-            _Check(
-                id=answer.id,
-                partner_id=partner_id,
-                client_id=client_id,
-                subject_id=consent.subject_id,
-                consent_id=consent.id,
-                scenario_id=scenario.id,
-                scenario_version=scenario.version,
-                reference=asked.reference,
-                outcome=answer.outcome,
-                body=body,
-                created_at=now,
-            )
+        await session.execute(
+            update(consents).where(consents.c.id == consent.id).values(use_count=consents.c.use_count + 1)
         )
         if key is not None:
-            session.add(_IdempotencyKey(owner=partner_id, key=key, digest=digest, resource=answer.id, created_at=now))
+            used = {"owner": partner_id, "key": key, "digest": digest, "resource": answer.id, "created_at": now}
+            await session.execute(insert(idempotency_keys), used)
+        receipt = await self._append(session, answer.id, entry, now)
+        body = msgspec.json.encode(CheckBody(answer, receipt)).decode()
+        await session.execute(
+            insert(checks),
+            {
+                "id": answer.id,
+                "partner_id": partner_id,
+                "client_id": client_id,
+                "subject_id": consent.subject_id,
+                "consent_id": consent.id,
+                "scenario_id": scenario.id,
+                "scenario_version": scenario.version,
+                "reference": asked.reference,
+                "outcome": answer.outcome,
+                "body": body,
+                "created_at": now,
+            },
+        )
         return body
+
+    async def _earlier(self, session: AsyncSession, partner_id: str, key: str, digest: str) -> str | None:
+        """The body that the key's first use gave. Raises ``HTTPException(422)`` when that was another request."""
+        k = idempotency_keys.c
+        found = await session.execute(
+            select(k.digest, checks.c.body)
+            .join(checks, checks.c.id == k.resource)
+            .where(k.owner == partner_id, k.key == key)
+        )
+        row = found.one_or_none()
+        if row is not None and row.digest != digest:
+            raise HTTPException(status_code=422)
+        return None if row is None else str(row.body)
 
     async def _entitled(self, session: AsyncSession, client_id: str, scenario: Scenario) -> frozenset[str]:
         """The units that the client may learn. Raises ``HTTPException(403)``."""
         row = (
             await session.execute(
-                select(_Client, _Partner, _ClientScenario)
-                .join(_Partner, clients.c.partner_id == partners.c.id)
-                .join(_ClientScenario, client_scenarios.c.client_id == clients.c.id)
+                select(client_scenarios.c.units)
+                .select_from(clients)
+                .join(partners, clients.c.partner_id == partners.c.id)
+                .join(client_scenarios, client_scenarios.c.client_id == clients.c.id)
                 .where(clients.c.id == client_id, client_scenarios.c.scenario_id == scenario.id)
+                .where(clients.c.status == "active", partners.c.status == "active")
             )
         ).one_or_none()
-        if row is None or row[0].status != "active" or row[1].status != "active":
+        if row is None:
             raise HTTPException(status_code=403)
-        units = row[2].units
-        return scenario.units if units is None else frozenset(units)
+        return scenario.units if row.units is None else frozenset(row.units)
 
     async def _records(self, session: AsyncSession, subject_id: str, scenario: Scenario) -> list[Record]:
-        found = await session.scalars(
-            select(_Record).where(records.c.subject_id == subject_id, records.c.record_type.in_(scenario.record_types))
+        found = await session.execute(
+            select(records).where(records.c.subject_id == subject_id, records.c.record_type.in_(scenario.record_types))
         )
         withheld = set(
             await session.scalars(
@@ -265,24 +223,30 @@ class Ordinary:
 
     async def _append(self, session: AsyncSession, check_id: str, entry: bytes, now: datetime) -> str:
         """The receipt. The head is locked as late as can be: everyone waits for it."""
-        head = await session.get_one(_Head, 1, with_for_update=True)
+        head = (await session.execute(select(ledger_head).with_for_update())).one()
         growth = Frontier.from_bytes(head.tree_size, head.frontier).grow([leaf_hash(entry)])
         size, root, log_id = growth.after.size, growth.after.root(), head.log_id
         said = Checkpoint(
             iss=self.issuer, log_id=log_id, tree_size=size, root_hash=b64url(root), iat=epoch_seconds(now)
         )
         checkpoint = sign(said, self.keys.ledger.signing)
-        session.add(
-            _Leaf(log_id=log_id, leaf_index=size - 1, leaf_hash=leaf_hash(entry), kind="check", entry_id=check_id)
+        leaf = {"log_id": log_id, "leaf_index": size - 1}
+        await session.execute(
+            insert(ledger_leaves), {**leaf, "leaf_hash": leaf_hash(entry), "kind": "check", "entry_id": check_id}
         )
-        session.add(_Entry(log_id=log_id, leaf_index=size - 1, body=entry))
-        session.add_all(
-            _Node(log_id=log_id, level=level, position=position, hash=hash_)
+        await session.execute(insert(ledger_entries), {**leaf, "body": entry})
+        nodes = [
+            {"log_id": log_id, "level": level, "position": position, "hash": hash_}
             for (level, position), hash_ in growth.nodes.items()
             if level
+        ]
+        if nodes:
+            await session.execute(insert(ledger_nodes), nodes)
+        signed = {"log_id": log_id, "tree_size": size, "root_hash": root, "jws": checkpoint, "issued_at": now}
+        await session.execute(insert(ledger_checkpoints), signed)
+        await session.execute(
+            update(ledger_head).values(tree_size=size, frontier=growth.after.to_bytes(), checkpoint=checkpoint)
         )
-        session.add(_Checkpoint(log_id=log_id, tree_size=size, root_hash=root, jws=checkpoint, issued_at=now))
-        head.tree_size, head.frontier, head.checkpoint = size, growth.after.to_bytes(), checkpoint
         return receipts([entry], growth, checkpoint)[0]
 
 
