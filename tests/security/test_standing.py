@@ -77,3 +77,19 @@ async def test_a_check_is_refused_by_its_service_which_asks_under_its_locks(plat
         more: dict[str, Any] = {} if path else asked
         again: httpx.Response = await bike.call("GET" if path else "POST", f"/v1/checks{path}", token, **more)
         assert (again.status_code, again.json()["code"]) == (403, code)
+
+
+async def test_a_suspended_partner_gets_a_token_to_give_consents_up_and_for_nothing_else(platform: Platform):
+    bike = await platform.partner(SCENARIO, kind="bike-share")
+    request_uri = (await bike.par(SCENARIO)).json()["request_uri"]
+    granted = await bike.redeem(await platform.subject().agree(bike, request_uri, "person-a"))
+    consent_id = granted.json()["authorization_details"][0]["consent_id"]
+    await stop(platform, bike, "suspended")
+    for scope in ({}, {"scope": "checks"}, {"scope": "checks consents"}):
+        assert (await bike.credentials(**scope)).json()["error"] == "unauthorized_client"
+    token = (await bike.credentials(scope="consents")).json()["access_token"]
+    for method, path in (("GET", f"/v1/consents/{consent_id}"), ("GET", "/v1/consents")):
+        refused = await bike.call(method, path, token)
+        assert (refused.status_code, refused.json()["code"]) == (403, "partner_suspended")
+    ended = await bike.call("DELETE", f"/v1/consents/{consent_id}", token)
+    assert (ended.status_code, ended.json()["data"]["ended"]["by"]) == (200, "partner")

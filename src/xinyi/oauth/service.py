@@ -11,6 +11,7 @@ from ..storage.database import Database
 from ..storage.keys import Keys
 from ..storage.once import Uses
 from ..subjects.service import SubjectService
+from ..web.principal import Scope
 from ..web.rates import Limit, Note, Rates
 from ..web.session import Sessions
 from .access_token import AccessTokens, TokenAnswer
@@ -100,7 +101,7 @@ class OAuthService:
         self, form: dict[str, str], proofs: list[str], authorization: str | None, note: Note
     ) -> TokenAnswer:
         """The token endpoint. Raises :class:`OAuthError`, and ``XinyiError``: RATE_LIMITED or UNAVAILABLE."""
-        client = await self._client(form, authorization)
+        client = await self._client(form, authorization, suspended=_only_lets_go(form))
         await self._counted(Limit.TOKENS, client, note)
         jkt = await self._proved(proofs, TOKEN)
         return await self._issuer.answer(client, form, jkt)
@@ -117,9 +118,10 @@ class OAuthService:
         await self._counted(Limit.CALLS, client, note)
         await self._inspector.revoke(client, form)
 
-    async def _client(self, form: dict[str, str], authorization: str | None) -> Client:
+    async def _client(self, form: dict[str, str], authorization: str | None, *, suspended: bool = False) -> Client:
+        """The client that authenticates. ``suspended``: one whose owner is suspended will do."""
         client = await self._clients.authenticate(form, authorization)
-        if not client.owner.active:
+        if not client.owner.active and not suspended:
             raise OAuthError(ErrorCode.UNAUTHORIZED_CLIENT, "the client's owner is suspended")
         return client
 
@@ -145,3 +147,11 @@ class OAuthService:
             raise OAuthError(ErrorCode.USE_DPOP_NONCE, str(problem)) from None
         except JwtProblem as problem:
             raise OAuthError(ErrorCode.INVALID_DPOP_PROOF, str(problem)) from None
+
+
+def _only_lets_go(form: dict[str, str]) -> bool:
+    """Whether the token will do for a suspended partner: for all that it may still do, which is to give consents up.
+
+    Every other operation asks for its standing again.
+    """
+    return form.get("grant_type") == "client_credentials" and form.get("scope") == Scope.CONSENTS.value
