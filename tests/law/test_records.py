@@ -12,14 +12,16 @@ from tests.support.world import NEIGHBOUR, SOURCE, Subject, World, ask
 from xinyi.checks.model import Answered, Refused
 from xinyi.checks.retention import AUDIT_KEPT
 from xinyi.checks.tables import checks
-from xinyi.checks.witness import CheckRows
+from xinyi.checks.witness import CheckRows, ConsentUses
 from xinyi.consents.http import view
 from xinyi.consents.model import Consent, Party
+from xinyi.consents.witness import ConsentRows
 from xinyi.kernel.clock import CHINA_TIME
 from xinyi.kernel.errors import Code
 from xinyi.kernel.text import Text
 from xinyi.ledger.checkpoint import CheckpointKeys
 from xinyi.ledger.verify import verify_database
+from xinyi.ledger.witness import Witness
 from xinyi.partners.model import Client
 from xinyi.portal.model import ProofState
 from xinyi.records.amendments import RepairedRecord
@@ -137,6 +139,10 @@ async def test_l14_who_asked_when_for_what_and_by_whose_consent_is_kept_five_yea
     world.clock.advance(timedelta(days=10))
     assert (await world.services.retention.sweep()).removed == 1
     assert await world.services.access.page(person.id, limit=10) == ([], None)
+    await _verifies(world)
+    world.clock.advance(timedelta(days=365))
+    assert (await world.services.retention.sweep()).removed == 1, "the consent, five years after its end"
+    assert await world.services.portal.consents(person.id) == []
     await _verifies(world)
 
 
@@ -266,6 +272,11 @@ async def _bodies(world: World) -> str:
 
 async def _verifies(world: World) -> None:
     s = world.services
+    witnesses: list[Witness] = [
+        CheckRows(s.subjects.pairwise),
+        ConsentRows(s.scenarios, s.subjects.pairwise),
+        ConsentUses(),
+    ]
     async with s.database.read() as tx:
-        report = await verify_database(tx, CheckpointKeys(s.ledger.jwks()), witnesses=[CheckRows(s.subjects.pairwise)])
+        report = await verify_database(tx, CheckpointKeys(s.ledger.jwks()), witnesses=witnesses)
     assert report.fault is None

@@ -2,8 +2,8 @@
 
 What an answer said is erased once the time is over for which its scenario lets the partner keep it (PIPL 19), and
 after the consent was withdrawn (PIPL 47). That a check was made stays: when, by whom, by whose consent and what for,
-for five years, which is the duty to keep a query log (L14). After that the row goes too. Receipts that somebody holds
-verify for ever: the ledger's leaves stay.
+for five years, which is the duty to keep a query log (L14). After that the row goes too, and the consent as long after
+its end. Receipts that somebody holds verify for ever: the ledger's leaves stay.
 
 Erasing touches the ledger's entries, which the server's own role can't: run it as the tables' owner.
 """
@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from msgspec import Struct
-from sqlalchemy import and_, delete, func, or_, select, update
+from sqlalchemy import and_, delete, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..consents.model import EndReason
-from ..consents.tables import consents
+from ..consents.tables import consents, copies, extensions, mails
 from ..kernel.clock import Clock
 from ..ledger.service import LedgerService
 from ..scenarios.registry import Registry
@@ -57,7 +57,9 @@ class Retention:
         erased = removed = 0
         while some := await self._erase_some():
             erased += some
-        while some := await self._remove_some():
+        while some := await self._remove_checks():
+            removed += some
+        while some := await self._remove_consents():
             removed += some
         return Swept(erased, removed)
 
@@ -70,13 +72,28 @@ class Retention:
                 await self._ledger.erase(tx, due, now)
         return len(due)
 
-    async def _remove_some(self) -> int:
+    async def _remove_checks(self) -> int:
         now = self._clock.now()
         async with self._database.transaction() as tx:
             query = select(checks.c.id).where(checks.c.created_at < now - AUDIT_KEPT).order_by(checks.c.id)
             due = list((await tx.execute(query.limit(AT_ONCE))).scalars())
             if due:
                 await tx.execute(delete(checks).where(checks.c.id.in_(due)))
+                await self._ledger.erase(tx, due, now)
+        return len(due)
+
+    async def _remove_consents(self) -> int:
+        """Consents are kept as long after their end as the checks under them, which went before."""
+        now = self._clock.now()
+        ended_at = func.coalesce(consents.c.ended_at, consents.c.expires_at, consents.c.request_expires_at)
+        used = exists().where(checks.c.subject_id == consents.c.subject_id, checks.c.consent_id == consents.c.id)
+        query = select(consents.c.id).where(ended_at < now - AUDIT_KEPT, ~used).order_by(consents.c.id)
+        async with self._database.transaction() as tx:
+            due = list((await tx.execute(query.limit(AT_ONCE))).scalars())
+            if due:
+                for table in (extensions, copies, mails):
+                    await tx.execute(delete(table).where(table.c.consent_id.in_(due)))
+                await tx.execute(delete(consents).where(consents.c.id.in_(due)))
                 await self._ledger.erase(tx, due, now)
         return len(due)
 
