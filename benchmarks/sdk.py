@@ -42,8 +42,7 @@ REFERENCE: Final = "LOAN-2026-000123"
 def main(rounds: int, calls: int) -> None:
     """Measure the SDK beside a hand-written httpx call."""
     console = Console(width=120)
-    body = _answer()
-    with _answering(body) as url:
+    with _answering(_bodies()) as url:
         by_hand, with_sdk = _by_hand(url), _with_sdk(url)
         blocking = _measure(by_hand, with_sdk, rounds, calls)
         awaiting = asyncio.run(_measure_awaiting(url, rounds, calls))
@@ -58,14 +57,14 @@ def main(rounds: int, calls: int) -> None:
     sys.exit(1 if missed else 0)
 
 
-def _answer() -> bytes:
-    """A check's answer with a receipt, as the platform gives it."""
+def _bodies() -> bytes:
+    """A check's answer with a receipt, as the platform gives it, and the keys that it verifies with; one a line."""
     fake = FakeXinyi()
     consent = fake.consent(SCENARIO)
     seen: list[bytes] = []
     with fake.client(on_event=lambda event: seen.append(getattr(event, "body", b""))) as client:
         client.checks.create(scenario=SCENARIO, consent_id=consent.id, reference=REFERENCE)
-    return next(body for body in seen if b'"receipt"' in body)
+    return next(body for body in seen if b'"receipt"' in body) + b"\n" + msgspec.json.encode(fake.log.jwks())
 
 
 Call = Callable[[], Any]
@@ -160,13 +159,13 @@ async def _measure_awaiting(url: str, rounds: int, calls: int) -> tuple[float, f
 
 
 @contextmanager
-def _answering(body: bytes) -> Iterator[str]:
+def _answering(bodies: bytes) -> Iterator[str]:
     """A server in a process of its own; gives its address."""
     command = [sys.executable, "-m", "benchmarks.sdk_server"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
         assert server.stdin
         assert server.stdout
-        server.stdin.write(body)
+        server.stdin.write(bodies)
         server.stdin.close()
         try:
             yield server.stdout.readline().decode().strip()

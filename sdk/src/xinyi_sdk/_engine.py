@@ -20,7 +20,7 @@ from ._problems import REQUEST_ID, problem_of, read, succeeded
 from ._retry import RETRIED_STATUSES, http_date, retry_after, wait_before
 from ._tokens import ASSERTION_TYPE, Token, TokenCache, client_assertion, dpop_proof
 from .errors import ConfigurationError, ConnectionFailed, InvalidResponse, Unavailable
-from .observe import Observer, RequestFailed, RequestSent, ResponseReceived, RetryPlanned, tell
+from .observe import Observer, RequestFailed, RequestSent, ResponseReceived, RetryPlanned, tell, watched
 from .receipts import LedgerKeys
 
 DATE_TOLERANCE: Final = 2.0
@@ -305,6 +305,16 @@ class Engine:
         return response
 
     def _send(self, request: Request) -> Flow[Response]:
+        watching = watched(self.config.on_event)
+        response = yield from (self._send_told(request) if watching else send(request))
+        date = http_date(response.headers.get("date"))
+        # a cached response, which has an age, tells the time of its making
+        if date is not None and "age" not in response.headers and abs(date - self.now()) > DATE_TOLERANCE:
+            self._learned.offset = date - self.sources.wall()
+        return response
+
+    def _send_told(self, request: Request) -> Flow[Response]:
+        """As :func:`send`, telling whoever watches."""
         observer, begun = self.config.on_event, self.sources.monotonic()
         about = {"method": request.method, "url": request.url, "request_id": request.headers[REQUEST_ID]}
         tell(observer, RequestSent(**about))
@@ -320,10 +330,6 @@ class Engine:
             **about, status=response.status, seconds=seconds, headers=response.headers, body=shown
         )
         tell(observer, received)
-        date = http_date(response.headers.get("date"))
-        # a cached response, which has an age, tells the time of its making
-        if date is not None and "age" not in response.headers and abs(date - self.now()) > DATE_TOLERANCE:
-            self._learned.offset = date - self.sources.wall()
         return response
 
 

@@ -43,7 +43,10 @@ def _arguments(request: Request, timeout: float | None) -> dict[str, Any]:
 
 
 def _response(response: httpx.Response) -> Response:
-    headers = {name.lower(): value for name, value in response.headers.items()}
+    headers: dict[str, str] = {}
+    for name, value in response.headers.raw:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text  # RFC 9110 §5.3
     return Response(response.status_code, headers, response.content)
 
 

@@ -54,7 +54,7 @@ class TokenCache:
         """Forgets this very token, and no newer one that another caller has put in its place."""
         if self.own is token:
             self.own = None
-        for consent_id in [name for name, kept in self._of_consents.items() if kept is token]:
+        for consent_id in [name for name, kept in list(self._of_consents.items()) if kept is token]:
             self._of_consents.pop(consent_id, None)
 
 

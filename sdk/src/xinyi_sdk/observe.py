@@ -78,6 +78,11 @@ CallEvent: TypeAlias = RequestSent | ResponseReceived | RequestFailed | RetryPla
 Observer: TypeAlias = Callable[[CallEvent], object]
 
 
+def watched(observer: Observer | None) -> bool:
+    """Whether anybody wants to be told: most calls are made without, and cost nothing then."""
+    return observer is not None or _log.isEnabledFor(logging.DEBUG)
+
+
 def tell(observer: Observer | None, event: CallEvent) -> None:
     """Tells the log, and the observer if there is one."""
     level = logging.INFO if isinstance(event, RetryPlanned) else logging.DEBUG
