@@ -15,6 +15,11 @@ class Act(StrEnum):
     PARTNER_ADDED = "partner.added"
     PARTNER_SUSPENDED = "partner.suspended"
     PARTNER_UNSUSPENDED = "partner.unsuspended"
+    CLIENT_ADDED = "client.added"
+    CLIENT_DISABLED = "client.disabled"
+    SOURCE_ADDED = "source.added"
+    SOURCE_DISABLED = "source.disabled"
+    SOURCE_ENABLED = "source.enabled"
     PRICE_SET = "price.set"
     DISPUTE_ANSWERED = "dispute.answered"
     EVENTS_REDELIVERED = "events.redelivered"
@@ -24,6 +29,11 @@ NAMES: Final = {
     Act.PARTNER_ADDED: Text("登记接入机构", "Partner registered"),
     Act.PARTNER_SUSPENDED: Text("暂停接入机构", "Partner suspended"),
     Act.PARTNER_UNSUSPENDED: Text("恢复接入机构", "Partner unsuspended"),
+    Act.CLIENT_ADDED: Text("登记接入程序", "Client registered"),
+    Act.CLIENT_DISABLED: Text("停用接入程序", "Client disabled"),
+    Act.SOURCE_ADDED: Text("登记信息提供单位", "Source registered"),
+    Act.SOURCE_DISABLED: Text("暂停接收信息提供单位", "Source disabled"),
+    Act.SOURCE_ENABLED: Text("恢复接收信息提供单位", "Source enabled"),
     Act.PRICE_SET: Text("设定成本补偿价格", "Price set"),
     Act.DISPUTE_ANSWERED: Text("答复异议", "Dispute answered"),
     Act.EVENTS_REDELIVERED: Text("重新发送事件", "Events sent again"),

@@ -6,11 +6,14 @@ from typing import BinaryIO
 import click
 import msgspec
 
+from ..audit.model import Act
+from ..audit.service import MAX_REASON
 from ..kernel.errors import XinyiError
 from ..partners.model import Client, Partner
 from ..scenarios.model import Scenario
 from ..scenarios.registry import Registry
 from ..wiring import Services
+from .accounts import account
 from .context import print_json, with_services
 from .tables import show_table
 
@@ -66,6 +69,8 @@ async def add(
             redirect_uris=redirect_uris,
             scenarios=given_scenarios(scenarios, partner, services.scenarios),
         )
+        told = f"{partner_id}: {', '.join(sorted(client.scenarios))}"[:MAX_REASON]
+        await services.audit.note(tx, Act.CLIENT_ADDED, client.id, by=account(), reason=told)
     if as_json:
         print_json(_view(client))
     else:
@@ -101,11 +106,13 @@ async def list_(services: Services, partner_id: str | None, as_json: bool) -> No
 
 @clients.command()
 @click.argument("client_id", metavar="ID")
+@click.option("--reason", required=True, help="Why, for the audit.")
 @with_services
-async def disable(services: Services, client_id: str) -> None:
+async def disable(services: Services, client_id: str, reason: str) -> None:
     """End a client for good: it gets no token, and the tokens it has get no answer."""
     async with services.database.transaction() as tx:
         await services.partners.disable_client(tx, client_id)
+        await services.audit.note(tx, Act.CLIENT_DISABLED, client_id, by=account(), reason=reason)
     click.echo(f"client {client_id}: disabled")
 
 

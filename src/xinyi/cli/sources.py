@@ -5,8 +5,10 @@ from typing import BinaryIO
 import click
 import msgspec
 
+from ..audit.model import Act
 from ..kernel.text import Text
 from ..wiring import Services
+from .accounts import account
 from .context import with_services
 from .tables import show_table
 
@@ -51,6 +53,8 @@ async def add(
         source, client = await services.partners.add_source(
             tx, source_id, Text(name_zh, name_en), record_types, document
         )
+        told = ", ".join(source.record_types)
+        await services.audit.note(tx, Act.SOURCE_ADDED, source.id, by=account(), reason=told)
     click.echo(f"source: {source.id}")
     if client is not None:
         click.echo(f"client: {client.id}")
@@ -70,19 +74,23 @@ async def list_(services: Services) -> None:
 
 @sources.command()
 @click.argument("source_id", metavar="ID")
+@click.option("--reason", required=True, help="Why, for the audit.")
 @with_services
-async def disable(services: Services, source_id: str) -> None:
+async def disable(services: Services, source_id: str, reason: str) -> None:
     """Take no more records from a source. What it has sent stays. `enable` undoes it."""
     async with services.database.transaction() as tx:
         await services.partners.suspend_source(tx, source_id)
+        await services.audit.note(tx, Act.SOURCE_DISABLED, source_id, by=account(), reason=reason)
     click.echo(f"source {source_id}: suspended")
 
 
 @sources.command()
 @click.argument("source_id", metavar="ID")
+@click.option("--reason", required=True, help="Why, for the audit.")
 @with_services
-async def enable(services: Services, source_id: str) -> None:
+async def enable(services: Services, source_id: str, reason: str) -> None:
     """Take records from a source again."""
     async with services.database.transaction() as tx:
         await services.partners.resume_source(tx, source_id)
+        await services.audit.note(tx, Act.SOURCE_ENABLED, source_id, by=account(), reason=reason)
     click.echo(f"source {source_id}: active")

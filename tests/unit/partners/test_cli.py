@@ -111,7 +111,7 @@ def test_a_partner_is_suspended_and_unsuspended_and_a_client_disabled():
     assert json.loads(done("partners", "list", "--json"))[0]["status"] == "suspended"
     done("partners", "unsuspend", partner_id, "--reason", "there is a new contract")
     assert json.loads(done("partners", "list", "--json"))[0]["status"] == "active"
-    done("clients", "disable", client_id)
+    done("clients", "disable", client_id, "--reason", "its key has leaked")
     assert json.loads(done("clients", "list", "--json"))[0]["status"] == "disabled"
 
 

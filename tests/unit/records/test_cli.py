@@ -99,11 +99,11 @@ def test_sources_are_added_listed_and_disabled(run: Runner) -> None:
     assert run.add("bureau").exit_code == 1
     assert run.add("other", "NO_SUCH").exit_code == 1
     assert "示例来源" in run(sources, "list").output
-    assert run(sources, "disable", "bureau").exit_code == 0
+    assert run(sources, "disable", "bureau", "--reason", "it moves").exit_code == 0
     result = run(records, "import", "-", "--source", "bureau", stdin=ndjson([row()]))
     assert (result.exit_code, "suspended" in result.stderr) == (1, True)
-    assert run(sources, "enable", "bureau").exit_code == 0
-    assert run(sources, "disable", "nobody").exit_code == 1
+    assert run(sources, "enable", "bureau", "--reason", "it has moved").exit_code == 0
+    assert run(sources, "disable", "nobody", "--reason", "it moves").exit_code == 1
 
 
 def test_personas_are_imported_through_the_same_door(run: Runner, tmp_path: Path) -> None:
