@@ -7,6 +7,7 @@ import click
 from .. import __version__
 from .audit import audit
 from .clients import clients
+from .consents import consents
 from .disputes import disputes
 from .events import events
 from .keys import keys
@@ -39,6 +40,7 @@ def main(context: click.Context, config: Path | None) -> None:
 for command in (
     audit,
     clients,
+    consents,
     disputes,
     events,
     keys,
