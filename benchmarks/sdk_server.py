@@ -1,4 +1,4 @@
-"""A platform for ``benchmarks.sdk`` that answers at once: a check's body and the log's keys come from standard input."""
+"""A platform for ``benchmarks.sdk`` that answers at once: with the check and the keys that standard input brings."""
 
 import asyncio
 import sys
