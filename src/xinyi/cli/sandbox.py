@@ -20,6 +20,7 @@ from ..sandbox.sources import SOURCE_OF, SOURCES, register
 from ..settings import Settings
 from ..wiring import Services
 from .context import current_settings, with_services
+from .sandbox_serve import serve_client
 
 _TO_STDOUT: Final = "-"
 
@@ -27,6 +28,9 @@ _TO_STDOUT: Final = "-"
 @click.group()
 def sandbox() -> None:
     """Made-up subjects and records: recognisable by their region 99xxxx, which is nowhere."""
+
+
+sandbox.add_command(serve_client)
 
 
 @sandbox.command()

@@ -5,6 +5,7 @@ import gc
 import os
 import resource
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from ipaddress import ip_address
@@ -47,6 +48,13 @@ def serve(host: str | None, port: int | None, workers: int | None, *, allow_remo
         settings = replace(current_settings(), **{name: value for name, value in given.items() if value is not None})
     except SettingsError as error:
         raise click.ClickException(str(error)) from error
+    run_server(settings, allow_remote_sandbox=allow_remote_sandbox)
+
+
+def run_server(
+    settings: Settings, *, allow_remote_sandbox: bool = False, before: Callable[[Settings], None] = lambda _: None
+) -> None:
+    """Serves until it is told to stop. ``before`` is called when the address is known; nothing answers yet."""
     configure_logging(settings.log_level)
     _require_ready(settings)
     connections = _make_room(settings.connections)
@@ -54,6 +62,7 @@ def serve(host: str | None, port: int | None, workers: int | None, *, allow_remo
     if settings.is_sandbox and not allow_remote_sandbox:
         _require_loopback(listener)
     settings = _reachable_as(settings, listener)
+    before(settings)
     make_app = partial(_application, settings)
     with startup_errors():
         app = make_app() if settings.workers == 1 else make_app
