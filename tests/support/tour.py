@@ -34,6 +34,12 @@ class Remote(Platform):
         self.url = url
         self.clock = SystemClock()  # type: ignore[assignment]  # nobody moves this one
         self.http = httpx.AsyncClient(base_url=url)
+        self._browsers = [self.http]
+
+    async def aclose(self) -> None:
+        """Ends the connections."""
+        for browser in self._browsers:
+            await browser.aclose()
 
     def service(self, name: str) -> Any:
         return getattr(self.services, name)
@@ -44,7 +50,8 @@ class Remote(Platform):
         return program
 
     def subject(self) -> Subject:
-        return Subject(httpx.AsyncClient(base_url=self.url))
+        self._browsers.append(httpx.AsyncClient(base_url=self.url))
+        return Subject(self._browsers[-1])
 
 
 class Tour:
@@ -54,11 +61,16 @@ class Tour:
         self.platform = platform
         self.cage = Cage(each.identifier.value for each in personas.personas())
 
-    async def go(self) -> Tenant:
-        """Through every route: what succeeds first, then what is refused."""
+    async def succeed(self) -> Tenant:
+        """Through everything that somebody may do."""
         tenant = await new_tenant(self.platform, PERSONA, self.cage.new)
         for secret in secrets_of(tenant):
             self.cage.plant(secret)
+        return tenant
+
+    async def go(self) -> None:
+        """Through every route: what succeeds first, then what is refused."""
+        tenant = await self.succeed()
         for operation in operations():
             for caller in {operation.caller, "public"}:
                 await self._nonsense(tenant, operation, caller)
@@ -66,7 +78,6 @@ class Tour:
             await self._visit(tenant, "GET", path)
         for path in FORMS:
             await self._visit(tenant, "POST", path)
-        return tenant
 
     async def _nonsense(self, tenant: Tenant, operation: Operation, caller: str) -> None:
         """Canaries in the path, the query, the headers and the body; once as a known caller, once with made-up
