@@ -35,6 +35,8 @@ def test_consistency_agrees_with_the_rfcs_recursion_between_every_two_sizes(size
         path = [unb64(node) for node in consistency_path(log, first, size)]
         assert is_consistent(first, size, roots[first], roots[size], path)
         assert not is_consistent(first, size, roots[first], roots[size], [*path, roots[1]])
+        # the way to the root of a tree that is deeper is longer, whatever root it is given
+        assert not is_consistent(first, 4 * size, roots[first], roots[size], path)
         assert not is_consistent(first, size, bytes(32), roots[size], path)
         assert not is_consistent(first, size, roots[first], bytes(32), path)
         if path:
