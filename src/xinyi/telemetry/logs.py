@@ -13,7 +13,7 @@ import structlog
 from structlog.typing import Processor
 
 _PLACES: Final = 12
-_WRITES_VALUES: Final = ("httpcore", "hpack", "websockets")
+_WRITES_VALUES: Final = ("httpcore", "httpcore2", "hpack", "websockets")
 """Libraries that put what they send and receive into the words themselves: they warn, and say no more."""
 
 
