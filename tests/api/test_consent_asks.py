@@ -233,7 +233,7 @@ async def test_an_extension_keeps_the_id_and_has_a_history(
 
 
 @pytest.mark.parametrize(
-    ("days", "expected"), [(91, (422, "invalid")), (10, (422, "invalid")), (None, (201, 90)), (90, (201, 90))]
+    ("days", "expected"), [(91, (422, "invalid")), (9, (422, "invalid")), (None, (201, 90)), (90, (201, 90))]
 )
 async def test_an_extension_is_no_longer_than_the_scenario_allows_and_no_shorter_than_what_is_left(
     world: World, client: Client, http: httpx.AsyncClient, days: int | None, expected: tuple[int, Any]

@@ -104,10 +104,6 @@ class ExtensionService:
             consent = await self._consents.own(tx, consent_id, partner_id)
             return consent, await repo.extensions_of(tx, consent.id)
 
-    async def history_of_mine(self, tx: AsyncConnection, consent: Consent) -> list[Extension]:
-        """What more time was asked for a consent that the caller holds, newest first."""
-        return await repo.extensions_of(tx, consent.id)
-
     async def show(self, consent_id: str, subject_id: str, language: Language) -> tuple[Consent, Extension, Notice]:
         """The extension that the subject is asked for. Raises ``XinyiError``: NOT_FOUND; WRONG_STATE without one."""
         async with self._database.read() as tx:
