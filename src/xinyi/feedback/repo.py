@@ -1,12 +1,14 @@
 """The queries about feedback."""
 
+from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import delete, exists, or_, select, update
+from sqlalchemy import Row, delete, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..checks.tables import checks
-from ..storage.sql import insert_ignoring
+from ..storage.sql import insert_ignoring, one_of
 from .model import BenefitBand, Feedback, Result, StoredFeedback
 from .tables import check_feedback
 
@@ -30,8 +32,19 @@ async def store(tx: AsyncConnection, partner_id: str, check_id: str, feedback: F
 async def find(tx: AsyncConnection, partner_id: str, check_id: str) -> StoredFeedback | None:
     wanted = select(check_feedback).where(_c.partner_id == partner_id, _c.check_id == check_id)
     row = (await tx.execute(wanted)).one_or_none()
-    if row is None:
-        return None
+    return None if row is None else _stored(row)
+
+
+async def find_many(
+    tx: AsyncConnection, partner_ids: Collection[str], check_ids: Collection[str]
+) -> dict[str, StoredFeedback]:
+    """What these partners said of these checks, by check."""
+    ours = one_of(tx.dialect, _c.partner_id, partner_ids)
+    rows = await tx.execute(select(check_feedback).where(ours, one_of(tx.dialect, _c.check_id, check_ids)))
+    return {row.check_id: _stored(row) for row in rows}
+
+
+def _stored(row: Row[Any]) -> StoredFeedback:
     band = None if row.benefit_band is None else BenefitBand(row.benefit_band)
     feedback = Feedback(result=Result(row.result), benefit_band=band)
     return StoredFeedback(row.check_id, feedback, row.created_at, row.changed_at)
