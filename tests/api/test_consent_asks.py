@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import httpx
 import pytest
+from sqlalchemy import event
 
 from tests.support.pairs import Pair
 from tests.support.rooms import ORIGIN, calling
@@ -92,6 +93,22 @@ async def test_asking_answers_alike_for_known_and_unknown_subjects(
     unknown = (await http.post("/v1/consents", **asking(UNKNOWN.value))).json()["data"]
     own = {"id", "link", "qr_svg"}
     assert {k: v for k, v in known.items() if k not in own} == {k: v for k, v in unknown.items() if k not in own}
+
+
+async def test_asking_takes_the_same_steps_for_known_and_unknown_subjects(
+    world: World, client: Client, subject: Subject, http: httpx.AsyncClient
+) -> None:
+    """Nothing is looked up that could take another time."""
+    await world.asked(client, SCENARIO)  # the first entry makes the ledger
+    steps: list[str] = []
+    engine = world.services.database._engine.sync_engine
+    event.listen(engine, "before_cursor_execute", lambda _c, _cursor, statement, *_: steps.append(statement))
+    taken = []
+    for identifier in (subject.identifier, UNKNOWN):
+        steps.clear()
+        assert (await http.post("/v1/consents", **asking(identifier.value))).status_code == 201
+        taken.append(list(steps))
+    assert taken[0] == taken[1] != []
 
 
 async def test_the_named_subject_answers_and_nobody_else(

@@ -37,11 +37,13 @@ class Ask(Struct, frozen=True, kw_only=True):
     version: int | None
     identifier: str
     kind: SubjectKind | None
+    sub_party: str | None = None
     idempotency_key: str | None = None
 
     @property
     def digest(self) -> str:
-        parts = ("POST /v1/consents", self.scenario_id, str(self.version), str(self.kind), self.identifier)
+        asked = (self.scenario_id, str(self.version), str(self.kind), self.identifier, str(self.sub_party))
+        parts = ("POST /v1/consents", *asked)
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def __repr__(self) -> str:
@@ -84,7 +86,9 @@ class AskService:
     async def ask(self, ask: Ask) -> Consent:
         """Asks the named subject, who has an hour to answer.
 
-        Raises ``XinyiError``: INVALID for an identifier that can't be, or a version that isn't in use; NOT_ENTITLED;
+        Another sub-party of the partner is no way around what waits or was refused: both hold for the partner.
+        Raises ``XinyiError``: INVALID for an identifier that can't be, a version that isn't in use, or a sub-party that
+        isn't the partner's or is closed; NOT_ENTITLED;
         PARTNER_SUSPENDED; WRONG_STATE while the same is asked of the same subject; COOLING_DOWN for some time after
         they refused it; IDEMPOTENCY_KEY_REUSED.
         """
@@ -103,7 +107,9 @@ class AskService:
                 raise XinyiError(
                     Code.INVALID, f"the scenario is for a {scenario.subject_kind.value}", source="/subject"
                 )
-            consent = self._consents.draft(client, scenario, Channel.LINK, self._subjects.key_of(identifier))
+            sub_party = await self._partners.acting_sub_party(tx, ask.partner_id, ask.sub_party)
+            key = self._subjects.key_of(identifier)
+            consent = self._consents.draft(client, scenario, Channel.LINK, key, sub_party)
             await take_turns(tx, f"asks of {consent.partner_id} {consent.named_subject}")
             await self._require_quiet_is_over(tx, consent, self._subjects.keys_of(identifier))
             if ask.idempotency_key is not None:

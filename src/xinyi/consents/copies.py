@@ -36,12 +36,17 @@ class ScenarioVersion(Struct, frozen=True):
 
 
 class Copy(Struct, frozen=True, kw_only=True):
-    """What a signed copy says. ``subject`` is the one by whom the partner knows the subject."""
+    """What a signed copy says. ``subject`` is the one by whom the partner knows the subject.
+
+    ``sub_party`` is the name of the partner's branch or merchant that the consent is given to, if it is to one.
+    """
 
     iss: str
     consent_id: str
     partner_id: str
     partner: str
+    sub_party_id: str | None = None
+    sub_party: str | None = None
     subject: str
     scenario: ScenarioVersion
     language: Language

@@ -71,6 +71,7 @@ class ExtensionService:
             if client is None or consent.scenario_id not in client.scenarios:
                 raise XinyiError(Code.NOT_ENTITLED)
             require_active(client)
+            await self._consents.require_acting(tx, consent)
             now = whole_seconds(self._clock.now())
             self._require_open(consent, now)
             most = self._scenarios.version(consent.scenario_id, consent.scenario_version).consent.max_days
@@ -120,6 +121,7 @@ class ExtensionService:
             if client is None:
                 raise XinyiError(Code.NOT_ENTITLED)
             require_active(client)
+            await self._consents.require_acting(tx, consent)
             expires_at = now + timedelta(days=extension.days)
             granted = replace(extension, decided_at=now, decision=Decision.GRANTED, expires_at=expires_at)
             extended = replace(consent, expires_at=expires_at, extension_due_at=None, warned_at=None)

@@ -89,6 +89,16 @@ class ConsentView(Struct, frozen=True, kw_only=True):
     form: Annotated[ConsentForm, Meta(description="Separate or written consent.")]
     uses: Annotated[Uses, Meta(description="Whether it carries one check or several.")]
     use_count: Annotated[int, Meta(ge=0, description="The checks made under it.")]
+    sub_party: (
+        Annotated[
+            str,
+            Meta(
+                description="The partner's branch or merchant that it is given to.",
+                examples=["sbp_01kb0x4m9v5w8q2r7s3t6y1zab"],
+            ),
+        ]
+        | None
+    )
     channel: Annotated[Channel, Meta(description="Whether it was asked for by redirect or by link.")]
     subject: Annotated[str, Meta(description="The subject, as this partner alone knows them.")] | None
     created_at: Annotated[datetime, Meta(tz=True, description="When it was asked for.")]
@@ -111,6 +121,7 @@ def view(consent: Consent, subject: str | None, at: datetime) -> ConsentView:
         form=consent.form,
         uses=consent.uses,
         use_count=consent.use_count,
+        sub_party=consent.sub_party_id,
         channel=consent.channel,
         subject=subject,
         created_at=consent.created_at,
@@ -149,6 +160,17 @@ class ConsentAsk(Struct, frozen=True, forbid_unknown_fields=True):
     ]
     subject: AskedSubject
     version: Annotated[int, Meta(ge=1, description="A version in use; the latest unless given.")] | None = None
+    sub_party: (
+        Annotated[
+            str,
+            Meta(
+                pattern="^[a-z0-9_]{1,64}$",
+                description="The branch or merchant that asks: one of `GET /v1/partner/sub-parties` that is active.",
+                examples=["sbp_01kb0x4m9v5w8q2r7s3t6y1zab"],
+            ),
+        ]
+        | None
+    ) = None
 
 
 class AskView(Struct, frozen=True, kw_only=True):
@@ -277,6 +299,7 @@ class ConsentAskController(Controller):
                 version=data.version,
                 identifier=data.subject.identifier,
                 kind=data.subject.kind,
+                sub_party=data.sub_party,
                 idempotency_key=idempotency_key,
             )
         )

@@ -68,6 +68,7 @@ class Journal:
                 "version": consent.scenario_version,
                 "digest": consent.scenario_digest,
             },
+            "sub_party": consent.sub_party_id,
             "subject": self.pairwise(consent),
             "units": consent.units,
             "notice_digest": consent.notice_digest,

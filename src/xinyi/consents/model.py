@@ -89,7 +89,8 @@ class Consent(Struct, frozen=True, kw_only=True):
     """One consent, as it is stored.
 
     ``units`` are the criteria and fields that the answer may tell; ``named_subject`` is the keyed hash of the
-    identifier that the partner named: then no other subject can answer. ``representative_id`` acted for a company.
+    identifier that the partner named: then no other subject can answer. ``representative_id`` agreed for a company;
+    ``sub_party_id`` is the partner's branch or merchant that it is given to.
     ``text_digest`` is of the full text of a written consent. ``ended_as`` is set by what someone does; what time does
     is computed, and written down by the sweep. ``extension_due_at`` is when the extension lapses that the subject is
     asked for; ``warned_at`` when the partner was told that the end is near.
@@ -104,6 +105,7 @@ class Consent(Struct, frozen=True, kw_only=True):
     units: tuple[str, ...]
     form: ConsentForm
     uses: Uses
+    sub_party_id: str | None = None
     channel: Channel = Channel.REDIRECT
     named_subject: str | None = None
     subject_id: str | None = None

@@ -14,7 +14,7 @@ from ..catalogue.model import Field, IntegerField, RecordType, Value, shown
 from ..catalogue.service import Catalogue
 from ..kernel.canonical import digest
 from ..kernel.text import Language, Text
-from ..partners.model import Partner
+from ..partners.model import Partner, SubParty
 from ..scenarios.model import Condition, ConsentForm, Criterion, Disclose, Rule, Scenario, Uses
 from ..subjects.model import SubjectKind
 from .model import Consent
@@ -62,7 +62,10 @@ class Group(Struct, frozen=True, tag="group"):
 
 
 class Notice(Struct, frozen=True, kw_only=True, dict=True):
-    """The notice of one consent. ``partner`` and ``partner_contact`` are a third party's: pages render them inert."""
+    """The notice of one consent. ``partner``, ``sub_party`` and contacts are a third party's: pages render them inert.
+
+    ``sub_party`` is the partner's branch or merchant that asks and is given the consent, if one does.
+    """
 
     language: Language
     scenario_id: str
@@ -71,6 +74,8 @@ class Notice(Struct, frozen=True, kw_only=True, dict=True):
     partner_id: str
     partner: str
     partner_contact: str
+    sub_party_id: str | None
+    sub_party: str | None
     operator: str
     scenario: str
     incentive: str
@@ -99,9 +104,18 @@ class Notice(Struct, frozen=True, kw_only=True, dict=True):
 
 
 def notice(
-    scenario: Scenario, partner: Partner, consent: Consent, catalogue: Catalogue, operator: Operator, language: Language
+    scenario: Scenario,
+    partner: Partner,
+    sub_party: SubParty | None,
+    consent: Consent,
+    catalogue: Catalogue,
+    operator: Operator,
+    language: Language,
 ) -> Notice:
-    """The notice of ``consent``, which is one to ``scenario`` for ``partner``."""
+    """The notice of ``consent``, which is one to ``scenario`` for ``partner``, acting by ``sub_party`` if there is one.
+
+    Whom to ask is the sub-party where it says how it is reached, else the partner.
+    """
     units = frozenset(consent.units)
     words = Words(scenario, units, catalogue, language)
     say = words.say
@@ -112,7 +126,9 @@ def notice(
         scenario_digest=scenario.digest,
         partner_id=partner.id,
         partner=partner.name.of(language),
-        partner_contact=partner.contact,
+        partner_contact=(None if sub_party is None else sub_party.contact) or partner.contact,
+        sub_party_id=None if sub_party is None else sub_party.id,
+        sub_party=None if sub_party is None else sub_party.name.of(language),
         operator=operator.name.of(language),
         scenario=scenario.name.of(language),
         incentive=scenario.incentive.of(language),

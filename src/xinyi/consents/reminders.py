@@ -10,6 +10,7 @@ import structlog
 
 from ..kernel.clock import Clock
 from ..kernel.text import Text, one_line
+from ..partners.model import acting
 from ..partners.service import PartnerService
 from ..scenarios.registry import Registry
 from ..storage.database import Database
@@ -77,10 +78,11 @@ class Reminders:
             if subject_id is None and consent.named_subject is not None:
                 subject_id = await self._subjects.find_by_key(tx, consent.named_subject)
             address = None if subject_id is None else await self._subjects.email_of(tx, subject_id)
-            partner = (await self._partners.partner(tx, consent.partner_id)).name
+            partner = await self._partners.partner(tx, consent.partner_id)
+            sub_party = await self._partners.sub_party(tx, consent.partner_id, consent.sub_party_id)
         if address is None:
             return True
-        subject, text = self._written(consent, partner)
+        subject, text = self._written(consent, acting(partner, sub_party))
         try:
             await mailer.send(address, subject, text)
         except MailError as error:

@@ -80,12 +80,16 @@ async def of_subject(tx: AsyncConnection, subject_id: str) -> list[Consent]:
     return list(_consents(tuple(row) for row in await tx.execute(wanted)).values())
 
 
-async def in_force(tx: AsyncConnection, subject_id: str, client_id: str, scenario_id: str) -> list[str]:
-    """The ids of the recurring consents that this subject gave to this client for this scenario and nobody ended."""
+async def in_force(tx: AsyncConnection, subject_id: str, asked: Consent) -> list[str]:
+    """The ids of the recurring consents that this subject gave, nobody ended, and ``asked`` would take the place of.
+
+    Those are to the same client for the same scenario and the same sub-party.
+    """
     wanted = select(consents.c.id).where(
         consents.c.subject_id == subject_id,
-        consents.c.client_id == client_id,
-        consents.c.scenario_id == scenario_id,
+        consents.c.client_id == asked.client_id,
+        consents.c.scenario_id == asked.scenario_id,
+        consents.c.sub_party_id.is_not_distinct_from(asked.sub_party_id),
         consents.c.uses == Uses.RECURRING.value,
         consents.c.authorised_at.is_not(None),
         consents.c.ended_at.is_(None),

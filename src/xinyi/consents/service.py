@@ -11,7 +11,7 @@ from ..kernel.clock import Clock, whole_seconds
 from ..kernel.errors import Code, XinyiError
 from ..kernel.ids import is_id, new_id
 from ..kernel.text import Language
-from ..partners.model import Client
+from ..partners.model import Client, SubParty
 from ..partners.service import PartnerService, require_active
 from ..scenarios.model import ConsentForm, Scenario
 from ..scenarios.registry import Registry
@@ -103,19 +103,32 @@ class ConsentService:
         return state(consent, self._clock.now())
 
     async def request(
-        self, tx: AsyncConnection, client: Client, scenario: Scenario, named_subject: str | None = None
+        self,
+        tx: AsyncConnection,
+        client: Client,
+        scenario: Scenario,
+        named_subject: str | None = None,
+        sub_party: SubParty | None = None,
     ) -> Consent:
         """Asks for a consent by redirect, within the caller's transaction; call it last, it locks the ledger.
 
         ``named_subject`` is the key of the identifier that the partner named (``SubjectService.key_of``): it isn't
-        looked up, so that known and unknown subjects are asked for alike.
+        looked up, so that known and unknown subjects are asked for alike. ``sub_party``: the partner's own and active
+        one that asks (``PartnerService.acting_sub_party``).
         Raises ``XinyiError``: PARTNER_SUSPENDED, or NOT_ENTITLED when the client wasn't given the scenario.
         """
-        consent = self.draft(client, scenario, Channel.REDIRECT, named_subject)
+        consent = self.draft(client, scenario, Channel.REDIRECT, named_subject, sub_party)
         await self._journal.begin(tx, consent, consent.created_at)
         return consent
 
-    def draft(self, client: Client, scenario: Scenario, channel: Channel, named_subject: str | None) -> Consent:
+    def draft(
+        self,
+        client: Client,
+        scenario: Scenario,
+        channel: Channel,
+        named_subject: str | None,
+        sub_party: SubParty | None = None,
+    ) -> Consent:
         """A consent that may be asked for, and isn't stored yet. Raises as :meth:`request`."""
         require_active(client)
         if client.partner_id is None or scenario.id not in client.scenarios:
@@ -132,6 +145,7 @@ class ConsentService:
             units=tuple(sorted(scenario.units if allowed is None else scenario.units & allowed)),
             form=scenario.consent.form,
             uses=scenario.consent.uses,
+            sub_party_id=None if sub_party is None else sub_party.id,
             channel=channel,
             named_subject=named_subject,
             created_at=now,
@@ -166,6 +180,7 @@ class ConsentService:
         told = notice(
             self._scenario(consent),
             await self._partners.partner(tx, consent.partner_id),
+            await self._partners.sub_party(tx, consent.partner_id, consent.sub_party_id),
             consent,
             self._catalogue,
             self._operator,
@@ -185,8 +200,8 @@ class ConsentService:
     ) -> Consent:
         """The subject agrees to what the notice with this digest told in this language.
 
-        A recurring consent that they gave the same client for the same scenario before has had its day: it ends with
-        this. Raises ``XinyiError``: NOT_FOUND; NOT_ENTITLED, for whatever reason this subject can't answer; WRONG_STATE
+        A recurring consent that they gave the same client for the same scenario and sub-party before has had its day:
+        it ends with this. Raises ``XinyiError``: NOT_FOUND; NOT_ENTITLED, for whatever reason this subject can't answer; WRONG_STATE
         when it was answered or expired, or when the notice is another one by now; PARTNER_SUSPENDED.
         """
         async with self._database.transaction() as tx:
@@ -194,7 +209,7 @@ class ConsentService:
             await self._check_answerer(tx, asked, subject_id, kind)
             # Two answers of one subject must not each miss the other; and locks are taken in the order of ids.
             await take_turns(tx, f"consents of {subject_id}")
-            earlier = await repo.in_force(tx, subject_id, asked.client_id, asked.scenario_id)
+            earlier = await repo.in_force(tx, subject_id, asked)
             locked = await repo.lock(tx, [asked.id, *earlier])
             consent = locked.pop(asked.id)
             now = whole_seconds(self._clock.now())
@@ -203,6 +218,7 @@ class ConsentService:
             if client is None:
                 raise XinyiError(Code.NOT_ENTITLED)
             require_active(client)
+            await self.require_acting(tx, consent)
             told = await self.notice(tx, consent, language)
             if notice_digest != told.digest:
                 raise XinyiError(Code.WRONG_STATE, "the notice has changed: show it again")
@@ -222,10 +238,16 @@ class ConsentService:
                 if state(each, now) in OPEN
             ]
             if told.text is not None:
-                await self.sign_copy(tx, given, told.partner, told.text, now)
+                await self.sign_copy(tx, given, told.partner, told.sub_party, told.text, now)
             changes = [Change(Event.WITHDRAWN, each) for each in superseded]
             await self._journal.write(tx, now, *changes, Change(Event.AUTHORISED, given))
             return given
+
+    async def require_acting(self, tx: AsyncConnection, consent: Consent) -> None:
+        """Raises ``XinyiError(NOT_ENTITLED)`` when the sub-party that the consent is given to is closed."""
+        sub_party = await self._partners.sub_party(tx, consent.partner_id, consent.sub_party_id)
+        if sub_party is not None and not sub_party.active:
+            raise XinyiError(Code.NOT_ENTITLED, "the sub-party is closed")
 
     async def reject(self, consent_id: str, *, subject_id: str, kind: str) -> Consent:
         """The subject refuses. Raises as :meth:`authorise`."""
@@ -378,9 +400,11 @@ class ConsentService:
         token = await repo.copy_of(tx, consent.id)
         assert token is not None, "a written consent has a copy"
         earlier = read(token)
-        await self.sign_copy(tx, consent, earlier.partner, earlier.text, at)
+        await self.sign_copy(tx, consent, earlier.partner, earlier.sub_party, earlier.text, at)
 
-    async def sign_copy(self, tx: AsyncConnection, consent: Consent, partner: str, text: str, at: datetime) -> None:
+    async def sign_copy(
+        self, tx: AsyncConnection, consent: Consent, partner: str, sub_party: str | None, text: str, at: datetime
+    ) -> None:
         """Stores a signed copy of the text that the subject agreed to."""
         subject = self.pairwise(consent)
         assert subject is not None, "the consent was given"
@@ -393,6 +417,8 @@ class ConsentService:
             consent_id=consent.id,
             partner_id=consent.partner_id,
             partner=partner,
+            sub_party_id=consent.sub_party_id,
+            sub_party=sub_party,
             subject=subject,
             scenario=ScenarioVersion(consent.scenario_id, consent.scenario_version, consent.scenario_digest),
             language=consent.language,

@@ -17,6 +17,7 @@ consents = Table(
     Column("units", Json, nullable=False),
     Column("form", String(16), nullable=False),
     Column("uses", String(16), nullable=False),
+    Column("sub_party_id", String(32)),
     Column("channel", String(16), nullable=False),
     Column("named_subject", String(128)),
     Column("subject_id", String(32)),

@@ -37,6 +37,7 @@ class _Entry(Struct, frozen=True):
     event: Event
     partner_id: str
     scenario: _Scenario
+    sub_party: str | None
     subject: str | None
     units: tuple[str, ...]
     notice_digest: str | None
@@ -79,6 +80,7 @@ class ConsentRows:
         pairs: dict[str, tuple[Any, Any]] = {
             "partner_id": (entry.partner_id, consent.partner_id),
             "scenario": (entry.scenario, scenario),
+            "sub_party_id": (entry.sub_party, consent.sub_party_id),
             "units": (entry.units, consent.units),
             "notice_digest": (entry.notice_digest, consent.notice_digest),
             "text_digest": (entry.text_digest, consent.text_digest),

@@ -20,6 +20,9 @@ def _lines(notice: Notice) -> Iterator[str]:
         return Text(zh, en).of(notice.language)
 
     partner = one_line(notice.partner, _MAX_NAME)
+    if notice.sub_party is not None:
+        acting = one_line(notice.sub_party, _MAX_NAME)
+        partner = say(f"{partner}（经办：{acting}）", f"{partner} (acting: {acting})")
     partner_contact = one_line(notice.partner_contact, _MAX_CONTACT)
     yield say("公共信用信息核验授权书", "Written consent to the checking of public credit information")
     yield ""
