@@ -16,8 +16,8 @@ from xinyi_sdk import Batch, BatchItem, BatchState, Question, Xinyi, cli
 from xinyi_sdk._engine import Sources
 from xinyi_sdk._journal import Output
 from xinyi_sdk._operations.common import PAGE
-from xinyi_sdk._progress import ProgressBar
 from xinyi_sdk.cli import batch as batch_command
+from xinyi_sdk.progress import ProgressBar
 
 PATH = "/v1/check-batches"
 

@@ -48,10 +48,10 @@ async def test_a_request_is_for_one_scenario_and_may_say_who_can_grant_it(
     client: Any, platform: Platform, subject: Any, sent: Any
 ) -> None:
     assert "92310000MA1FL0000X" not in repr(subject) or isinstance(subject, str)
-    await result(client.consents.start(**ASK, subject=subject))
+    await result(client.consents.start(**ASK, subject=subject, version=1))
     (pushed,) = platform.pushed.values()
     assert json.loads(pushed["authorization_details"]) == [
-        {"type": "credit_scenario_check", "scenario": "microloan-prescreen", "subject": sent}
+        {"type": "credit_scenario_check", "scenario": "microloan-prescreen", "version": 1, "subject": sent}
     ]
 
 

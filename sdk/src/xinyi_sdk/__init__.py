@@ -126,6 +126,7 @@ from .observe import (
     ResponseReceived,
     RetryPlanned,
 )
+from .progress import ProgressBar
 from .receipts import Receipt, VerifiedReceipt, verify_receipt
 
 __all__ = [
@@ -199,6 +200,7 @@ __all__ = [
     "PartnerKey",
     "PartnerSuspended",
     "PermissionDenied",
+    "ProgressBar",
     "ProofInvalid",
     "Question",
     "Quota",

@@ -17,14 +17,17 @@ class AsyncConsents(Resource):
         scenario: str,
         redirect_uri: str,
         subject: Subject | str | None = None,
+        version: int | None = None,
         state: str | None = None,
     ) -> ConsentRequest:
         """Prepares a consent: send the subject to the ``url`` of what you get, and keep it for :meth:`finish`.
 
         ``subject`` names who may give the consent, if you know the identifier already; anybody else who signs in is
-        refused. ``state`` is made for you.
+        refused. ``version`` is the scenario's, the current one if left out. ``state`` is made for you.
         """
-        return await self._driver.run(operations.start_consent(self._engine, scenario, redirect_uri, subject, state))
+        return await self._driver.run(
+            operations.start_consent(self._engine, scenario, redirect_uri, subject, version, state)
+        )
 
     async def finish(self, callback_url: str, request: ConsentRequest) -> Consent:
         """Turns the callback into the consent; works once for each callback.

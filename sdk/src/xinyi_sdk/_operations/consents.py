@@ -92,9 +92,16 @@ def remind(engine: Engine, consent_id: str) -> Flow[Reminder]:
 
 
 def start_consent(
-    engine: Engine, scenario: str, redirect_uri: str, subject: Subject | str | None, state: str | None
+    engine: Engine,
+    scenario: str,
+    redirect_uri: str,
+    subject: Subject | str | None,
+    version: int | None,
+    state: str | None,
 ) -> Flow[ConsentRequest]:
     detail: dict[str, Any] = {"type": DETAIL_TYPE, "scenario": scenario}
+    if version is not None:
+        detail["version"] = version
     if subject is not None:
         detail["subject"] = _subject(subject)
     key = SigningKey.generate()  # the request's own, so that any process of the partner can finish it

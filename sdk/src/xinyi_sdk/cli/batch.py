@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import IO
 
 from .._journal import last_number
-from .._progress import ProgressBar
 from ..client import Xinyi
+from ..progress import ProgressBar
 from .common import ENVIRONMENT, Commands
 
 
@@ -31,16 +31,12 @@ def add_to(commands: Commands) -> None:
 
 
 def _submit(options: argparse.Namespace) -> int:
-    bar = ProgressBar(sys.stderr)
     try:
-        with Xinyi() as client:
+        with Xinyi() as client, ProgressBar() as bar:
             batch = client.batches.run(file=options.file, out=options.out, progress=bar.show)
     except KeyboardInterrupt:
-        bar.close()
         print("interrupted: the same command goes on", file=sys.stderr)  # noqa: T201
         raise
-    finally:
-        bar.close()
     met = batch.outcomes.met if batch.outcomes else 0
     print(f"{batch.id}: {batch.total} items, {met} met, {batch.refused} refused", file=sys.stderr)  # noqa: T201
     return 0
@@ -56,8 +52,7 @@ def _follow(options: argparse.Namespace) -> int:
 
 def _write_items(batch_id: str, file: IO[bytes], after: int) -> int:
     met = refused = 0
-    bar = ProgressBar(sys.stderr)
-    with Xinyi() as client:
+    with Xinyi() as client, ProgressBar() as bar:
         total = client.batches.get(batch_id).total
         bar.show(after, total)
         try:
@@ -69,6 +64,5 @@ def _write_items(batch_id: str, file: IO[bytes], after: int) -> int:
                 after = item.number
         finally:
             file.flush()
-            bar.close()
     print(f"{after} items done; of those written now, {met} met, {refused} refused", file=sys.stderr)  # noqa: T201
     return 0

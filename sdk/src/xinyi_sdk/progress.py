@@ -1,17 +1,25 @@
 """A progress bar for a terminal, in one line that is drawn over itself."""
 
+import sys
 import time
 from collections.abc import Callable
-from typing import Final, TextIO
+from types import TracebackType
+from typing import Final, Self, TextIO
+
+__all__ = ["ProgressBar"]
 
 WIDTH: Final = 30
 DRAWN_EVERY: Final = 0.1
 
 
 class ProgressBar:
-    """Draws on ``stream`` when that is a terminal, and nothing elsewhere."""
+    """Draws on ``stream`` (standard error) when that is a terminal, and nothing elsewhere.
 
-    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+    ``with ProgressBar() as bar: client.batches.run(…, progress=bar.show)``
+    """
+
+    def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        stream = stream or sys.stderr
         self._stream = stream
         self._clock = clock
         self._shown = stream.isatty()
@@ -42,3 +50,11 @@ class ProgressBar:
         line = f"[{'#' * filled}{'.' * (WIDTH - filled)}] {share:4.0%} {done:,}/{total:,}"
         rate = (done - first) / seconds if seconds > 0 else 0.0
         return f"{line} {rate:,.0f}/s" if rate >= 1 else line
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
