@@ -15,6 +15,8 @@ class Act(StrEnum):
     PARTNER_ADDED = "partner.added"
     PARTNER_SUSPENDED = "partner.suspended"
     PARTNER_UNSUSPENDED = "partner.unsuspended"
+    SUB_PARTY_ADDED = "sub_party.added"
+    SUB_PARTY_CLOSED = "sub_party.closed"
     CLIENT_ADDED = "client.added"
     CLIENT_DISABLED = "client.disabled"
     SOURCE_ADDED = "source.added"
@@ -29,6 +31,8 @@ NAMES: Final = {
     Act.PARTNER_ADDED: Text("登记接入机构", "Partner registered"),
     Act.PARTNER_SUSPENDED: Text("暂停接入机构", "Partner suspended"),
     Act.PARTNER_UNSUSPENDED: Text("恢复接入机构", "Partner unsuspended"),
+    Act.SUB_PARTY_ADDED: Text("登记接入机构的分支或商户", "Sub-party registered"),
+    Act.SUB_PARTY_CLOSED: Text("关闭接入机构的分支或商户", "Sub-party closed"),
     Act.CLIENT_ADDED: Text("登记接入程序", "Client registered"),
     Act.CLIENT_DISABLED: Text("停用接入程序", "Client disabled"),
     Act.SOURCE_ADDED: Text("登记信息提供单位", "Source registered"),

@@ -154,8 +154,11 @@ def reference_digest(salt: str, reference: str) -> str:
     return _salted_digest(salt, reference.encode())
 
 
-def check_entry(answer: Answer, *, consent_id: str, partner_id: str, reference: str) -> bytes:
-    """What the ledger keeps of an answer: what was disclosed and no more, the values only as salted commitments."""
+def check_entry(answer: Answer, *, consent_id: str, partner_id: str, sub_party_id: str | None, reference: str) -> bytes:
+    """What the ledger keeps of an answer: what was disclosed and no more, the values only as salted commitments.
+
+    ``sub_party`` is there when the partner acted by one.
+    """
     salt = b64url(secrets.token_bytes(16))
     return canonical_json(
         {
@@ -164,6 +167,7 @@ def check_entry(answer: Answer, *, consent_id: str, partner_id: str, reference: 
             "scenario": answer.scenario,
             "consent_id": consent_id,
             "partner_id": partner_id,
+            **_acting(sub_party_id),
             "subject": answer.subject,
             "reference_digest": reference_digest(salt, reference),
             "outcome": answer.outcome,
@@ -180,7 +184,9 @@ def check_entry(answer: Answer, *, consent_id: str, partner_id: str, reference: 
     )
 
 
-def refusal_entry(check_id: str, code: Code, ask: Ask, subject: str, at: datetime) -> bytes:
+def refusal_entry(
+    check_id: str, code: Code, ask: Ask, subject: str, at: datetime, *, sub_party_id: str | None
+) -> bytes:
     """What the ledger keeps of a refusal: who asked what under which consent, and the code."""
     entry: Mapping[str, Any] = {
         "kind": "refusal",
@@ -188,12 +194,17 @@ def refusal_entry(check_id: str, code: Code, ask: Ask, subject: str, at: datetim
         "scenario": {"id": ask.request.scenario},
         "consent_id": ask.request.consent_id,
         "partner_id": ask.partner_id,
+        **_acting(sub_party_id),
         "subject": subject,
         "code": code,
         "as_of": at,
         "salt": b64url(secrets.token_bytes(16)),
     }
     return canonical_json(entry)
+
+
+def _acting(sub_party_id: str | None) -> dict[str, str]:
+    return {} if sub_party_id is None else {"sub_party": sub_party_id}
 
 
 def _salted_digest(salt: str, data: bytes) -> str:

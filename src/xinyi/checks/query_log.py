@@ -36,6 +36,7 @@ class Query(Struct, frozen=True, kw_only=True):
     at: datetime
     partner_id: str
     partner: Text
+    sub_party: Text | None
     client_id: str
     subject: str | None
     by_representative: bool
@@ -71,6 +72,7 @@ class QueryLog:
             c.refusal,
             consents.c.authorised_at,
             consents.c.representative_id,
+            consents.c.sub_party_id,
         ).outerjoin(consents, consents.c.id == c.consent_id)
         conditions = [
             column == value
@@ -87,6 +89,7 @@ class QueryLog:
         if which.until is not None:
             conditions.append(c.id < first_id("chk", which.until))
         rows = (await tx.execute(wanted.where(and_(True, *conditions)).order_by(c.id.desc()).limit(limit))).all()
+        acting = await self._partners.sub_parties_by_id(tx, {(row.partner_id, row.sub_party_id) for row in rows})
         names = {partner.id: partner.name for partner in await self._partners.partners(tx)}
         return [
             Query(
@@ -94,6 +97,7 @@ class QueryLog:
                 at=row.created_at.replace(microsecond=0),
                 partner_id=row.partner_id,
                 partner=names[row.partner_id],
+                sub_party=None if row.sub_party_id is None else acting[row.sub_party_id].name,
                 client_id=row.client_id,
                 subject=None if row.subject_id is None else self._subjects.pairwise(row.subject_id, row.partner_id),
                 by_representative=row.representative_id is not None,

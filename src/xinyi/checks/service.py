@@ -20,7 +20,7 @@ from ..kernel.errors import Code
 from ..kernel.ids import new_id
 from ..ledger.model import NewEntry
 from ..ledger.service import LedgerService
-from ..partners.model import Client
+from ..partners.model import Client, SubParty
 from ..partners.service import PartnerService
 from ..records.service import RecordService
 from ..scenarios.disclosure import Disclosure, disclose
@@ -216,6 +216,9 @@ class CheckService:
             code for _, scenario_id in wanted if scenario_id in latest for code in latest[scenario_id].record_types
         }
         records = await self._records.load(tx, wanted, types)
+        acting = await self._partners.sub_parties_by_id(
+            tx, {(consent.partner_id, consent.sub_party_id) for consent in consents.values()}
+        )
         drafts: list[_Draft] = []
         for index, ask in todo.items():
             consent = consents.get(ask.request.consent_id)
@@ -223,7 +226,7 @@ class CheckService:
                 results[index] = Refused(Code.NOT_FOUND, source="/consent_id")
                 continue
             client, scenario = clients.get(ask.client_id), latest.get(consent.scenario_id)
-            code = self._refusal(ask, consent, client, scenario, at)
+            code = self._refusal(ask, consent, client, acting.get(consent.sub_party_id or ""), scenario, at)
             if code is not None:
                 drafts.append(self._refuse(index, ask, consent, code, at))
                 continue
@@ -237,7 +240,13 @@ class CheckService:
         return drafts
 
     def _refusal(
-        self, ask: Ask, consent: Consent, client: Client | None, scenario: Scenario | None, at: datetime
+        self,
+        ask: Ask,
+        consent: Consent,
+        client: Client | None,
+        sub_party: SubParty | None,
+        scenario: Scenario | None,
+        at: datetime,
     ) -> Code | None:
         """Why this ask gets no answer; ``None`` when it gets one."""
         if (code := _standing(client)) is not None:
@@ -245,7 +254,7 @@ class CheckService:
         assert client is not None
         if (code := refusal(consent, ask.request.scenario, at)) is not None:
             return code
-        if consent.scenario_id not in client.scenarios:
+        if consent.scenario_id not in client.scenarios or (sub_party is not None and not sub_party.active):
             return Code.NOT_ENTITLED
         consented = self._scenarios.consented(consent.scenario_id, consent.scenario_version, consent.scenario_digest)
         if consented is None or scenario is None or self._scenarios.is_outdated(consented, scenario):
@@ -270,7 +279,13 @@ class CheckService:
             valid_until=min(as_of + scenario.answer_ttl, consent.expires_at),
             consent_expires_at=consent.expires_at,
         )
-        entry = check_entry(answer, consent_id=consent.id, partner_id=ask.partner_id, reference=ask.request.reference)
+        entry = check_entry(
+            answer,
+            consent_id=consent.id,
+            partner_id=ask.partner_id,
+            sub_party_id=consent.sub_party_id,
+            reference=ask.request.reference,
+        )
         return _Draft(
             index=index, ask=ask, check_id=answer.id, subject_id=consent.subject_id, entry=entry, answer=answer
         )
@@ -279,7 +294,7 @@ class CheckService:
         assert consent.subject_id is not None
         check_id = new_id("chk", at)
         subject = self._subjects.pairwise(consent.subject_id, consent.partner_id)
-        entry = refusal_entry(check_id, code, ask, subject, whole_seconds(at))
+        entry = refusal_entry(check_id, code, ask, subject, whole_seconds(at), sub_party_id=consent.sub_party_id)
         return _Draft(index=index, ask=ask, check_id=check_id, subject_id=consent.subject_id, entry=entry, code=code)
 
     async def _commit(

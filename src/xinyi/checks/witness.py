@@ -49,6 +49,7 @@ class _Entry(_Facts, frozen=True, kw_only=True):
 
     consent_id: str
     partner_id: str
+    sub_party: str | None = None
     reference_digest: str
     commitments: dict[str, dict[str, str]]
     salt: str
@@ -61,6 +62,7 @@ class _Refusal(Struct, frozen=True, kw_only=True):
     subject: str
     consent_id: str
     partner_id: str
+    sub_party: str | None = None
     code: str
     as_of: datetime
 
@@ -92,12 +94,14 @@ class CheckRows:
 
     async def compare(self, tx: AsyncConnection, told: Sequence[Told]) -> Disagreement | None:
         rows = await repo.find(tx, {each.id for each in told})
-        expiries = await _expiries(tx, {row.consent_id for row in rows.values()})
+        under = await _under(tx, {row.consent_id for row in rows.values()})
         for each in told:
             row = rows.get(each.id)
             if row is None:
                 return Disagreement(each, "")
-            differences = self._of_check(each, row, expiries) if each.kind == "check" else self._of_refusal(each, row)
+            differences = (self._of_check if each.kind == "check" else self._of_refusal)(
+                each, row, under.get(row.consent_id)
+            )
             if what := next(differences, ""):
                 return Disagreement(each, what)
         return None
@@ -105,11 +109,11 @@ class CheckRows:
     async def count(self, tx: AsyncConnection) -> int:
         return (await tx.execute(select(func.count()).select_from(checks))).scalar_one()
 
-    def _of_check(self, told: Told, row: CheckRow, expiries: Mapping[str, datetime | None]) -> Iterator[str]:
+    def _of_check(self, told: Told, row: CheckRow, under: "_Under | None") -> Iterator[str]:
         entry = msgspec.json.decode(told.body, type=_Entry)
         body = msgspec.json.decode(row.body or "null", type=_Body)
         answer = body.data
-        yield from self._of_both(entry, row)
+        yield from self._of_both(entry, row, under)
         yield from _unequal(
             {
                 "scenario_version": (entry.scenario.version, row.scenario_version),
@@ -119,21 +123,23 @@ class CheckRows:
                 **{f"body.{name}": (getattr(entry, name), getattr(answer, name)) for name in _FACTS},
                 "body.disclosed": (entry.commitments, _commitments(answer)),
                 "body.consent_expires_at": (
-                    expiries.get(row.consent_id, answer.consent_expires_at),
+                    answer.consent_expires_at if under is None else under.expires_at,
                     answer.consent_expires_at,
                 ),
                 "body.receipt": (b64url(told.body), body.receipt.partition("~")[0]),
             }
         )
 
-    def _of_refusal(self, told: Told, row: CheckRow) -> Iterator[str]:
+    def _of_refusal(self, told: Told, row: CheckRow, under: "_Under | None") -> Iterator[str]:
         entry = msgspec.json.decode(told.body, type=_Refusal)
-        yield from self._of_both(entry, row)
+        yield from self._of_both(entry, row, under)
         yield from _unequal(
             {"refusal": (entry.code, row.refusal), "outcome": (None, row.outcome), "body": (None, row.body)}
         )
 
-    def _of_both(self, entry: _Entry | _Refusal, row: CheckRow) -> Iterator[str]:
+    def _of_both(self, entry: _Entry | _Refusal, row: CheckRow, under: "_Under | None") -> Iterator[str]:
+        if under is not None:
+            yield from _unequal({"sub_party": (entry.sub_party, under.sub_party_id)})
         yield from _unequal(
             {
                 "partner_id": (entry.partner_id, row.partner_id),
@@ -169,9 +175,17 @@ class ConsentUses:
         return 0  # the consents' own witness counts them
 
 
-async def _expiries(tx: AsyncConnection, ids: set[str]) -> dict[str, datetime | None]:
-    rows = await tx.execute(select(consents.c.id, consents.c.expires_at).where(consents.c.id.in_(ids)))
-    return {row.id: row.expires_at for row in rows}
+class _Under(Struct, frozen=True):
+    """What a check takes from its consent."""
+
+    expires_at: datetime | None
+    sub_party_id: str | None
+
+
+async def _under(tx: AsyncConnection, ids: set[str]) -> dict[str, _Under]:
+    c = consents.c
+    rows = await tx.execute(select(c.id, c.expires_at, c.sub_party_id).where(c.id.in_(ids)))
+    return {row.id: _Under(row.expires_at, row.sub_party_id) for row in rows}
 
 
 def _commitments(answer: _Answer) -> dict[str, dict[str, str]]:

@@ -66,7 +66,7 @@ async def checks(
         [
             (
                 query.at.astimezone(CHINA_TIME).strftime(_TIME),
-                query.partner.of(of),
+                query.partner.of(of) + ("" if query.sub_party is None else f" / {query.sub_party.of(of)}"),
                 query.client_id,
                 (query.subject or "") + (representative if query.by_representative else ""),
                 query.consent_id,

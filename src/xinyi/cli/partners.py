@@ -167,6 +167,80 @@ async def unsuspend(services: Services, partner_id: str, reason: str) -> None:
     click.echo(f"partner {partner_id}: active")
 
 
+@partners.group("sub-party")
+def sub_party() -> None:
+    """A partner's branches and merchants (分支机构、入驻商户): people see who acts for it."""
+
+
+@sub_party.command("add")
+@click.argument("partner_id", metavar="PARTNER")
+@click.argument("name", required=False)
+@click.option("--name-zh", help="Its name in Chinese, unless NAME is that.")
+@click.option("--name-en", help="Its name in English, unless NAME is that.")
+@click.option("--contact", help="How people reach it, when that is another way than the partner's.")
+@click.option("--reason", required=True, help="Why, for the audit.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@with_services
+async def add_sub_party(
+    services: Services,
+    partner_id: str,
+    name: str | None,
+    name_zh: str | None,
+    name_en: str | None,
+    contact: str | None,
+    reason: str,
+    as_json: bool,
+) -> None:
+    """Register a branch or merchant of PARTNER called NAME, and print its id.
+
+    NAME may be left out when --name-zh and --name-en are both there.
+    """
+    zh, en = name_zh or name, name_en or name
+    if zh is None or en is None:
+        raise click.UsageError("say NAME, or both --name-zh and --name-en")
+    async with services.database.transaction() as tx:
+        added = await services.partners.add_sub_party(tx, partner_id, Text(zh, en), contact)
+        await services.audit.note(tx, Act.SUB_PARTY_ADDED, added.id, by=account(), reason=reason)
+    if as_json:
+        print_json(added)
+    else:
+        click.echo(added.id)
+
+
+@sub_party.command("list")
+@click.argument("partner_id", metavar="PARTNER")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@with_services
+async def list_sub_parties(services: Services, partner_id: str, as_json: bool) -> None:
+    """List the branches and merchants of PARTNER, the oldest first, closed ones too."""
+    async with services.database.read() as tx:
+        partner = await services.partners.partner(tx, partner_id)
+        found = await services.partners.sub_parties(tx, partner.id)
+    if as_json:
+        print_json(found)
+        return
+    show_table(
+        ["id", "名称", "name", "contact", "status"],
+        [(each.id, each.name.zh, each.name.en, each.contact or "", each.status) for each in found],
+    )
+
+
+@sub_party.command("close")
+@click.argument("partner_id", metavar="PARTNER")
+@click.argument("sub_party_id", metavar="ID")
+@click.option("--reason", required=True, help="Why, for the audit.")
+@with_services
+async def close_sub_party(services: Services, partner_id: str, sub_party_id: str, reason: str) -> None:
+    """Close a branch or merchant for good: nothing is asked under it, and no check is answered.
+
+    Consents that were given to it stay with their subjects, who may withdraw them.
+    """
+    async with services.database.transaction() as tx:
+        await services.partners.close_sub_party(tx, partner_id, sub_party_id)
+        await services.audit.note(tx, Act.SUB_PARTY_CLOSED, sub_party_id, by=account(), reason=reason)
+    click.echo(f"sub-party {sub_party_id}: closed")
+
+
 def _view(partner: Partner) -> dict[str, object]:
     return {
         "id": partner.id,

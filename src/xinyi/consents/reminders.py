@@ -108,4 +108,4 @@ class Reminders:
 
 
 def _line(name: str) -> str:
-    return one_line(name, 100)
+    return one_line(name, 200)

@@ -201,8 +201,9 @@ class ConsentService:
         """The subject agrees to what the notice with this digest told in this language.
 
         A recurring consent that they gave the same client for the same scenario and sub-party before has had its day:
-        it ends with this. Raises ``XinyiError``: NOT_FOUND; NOT_ENTITLED, for whatever reason this subject can't answer; WRONG_STATE
-        when it was answered or expired, or when the notice is another one by now; PARTNER_SUSPENDED.
+        it ends with this. Raises ``XinyiError``: NOT_FOUND; NOT_ENTITLED, for whatever reason this subject can't answer
+        or when the sub-party is closed; WRONG_STATE when it was answered or expired, or when the notice is another one
+        by now; PARTNER_SUSPENDED.
         """
         async with self._database.transaction() as tx:
             asked = await self.find(tx, consent_id)

@@ -3,8 +3,9 @@
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
+from ..consents.model import Consent
 from ..kernel.errors import XinyiError
 from ..subjects.model import SubjectKind
 from ..web.body import decode_json
@@ -32,15 +33,31 @@ class RequestedDetail(Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     scenario: Annotated[str, Meta(min_length=1, max_length=64, description="The scenario's id.")]
     version: Annotated[int, Meta(ge=1, description="A published version; the latest unless given.")] | None = None
     subject: NamedSubject | None = None
+    sub_party: (
+        Annotated[str, Meta(min_length=1, max_length=64, description="Your branch or merchant that asks: its id.")]
+        | None
+    ) = None
 
 
-class GrantedDetail(Struct, frozen=True, forbid_unknown_fields=True):
+class GrantedDetail(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What the subject consented to, as the token and its response carry it."""
 
     type: Annotated[Literal["credit_scenario_check"], Meta(description="The one type there is.")]
     scenario: Annotated[str, Meta(description="The scenario's id.", examples=["bike-deposit"])]
     version: Annotated[int, Meta(description="The version that was consented to.", examples=[1])]
     consent_id: Annotated[str, Meta(description="Name it in checks.", examples=["cns_01kb0x4m9v5w8q2r7s3t6y1zab"])]
+    sub_party: (
+        Annotated[
+            str,
+            Meta(description="The branch or merchant that asked.", examples=["sbp_01kb0x4m9v5w8q2r7s3t6y1zab"]),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+def granted(consent: Consent) -> GrantedDetail:
+    """The detail of a consent that was given."""
+    return GrantedDetail(TYPE, consent.scenario_id, consent.scenario_version, consent.id, consent.sub_party_id or UNSET)
 
 
 def json_schema(uri: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from ..partners.model import Client
 from ..partners.service import PartnerService
 from ..storage.database import Database
 from .access_token import AccessTokens, Claims, Confirmation, Revoked, verified
-from .authorization_details import TYPE, GrantedDetail
+from .authorization_details import GrantedDetail, granted
 from .forms import required
 from .jose import JwtProblem
 from .model import RefreshToken
@@ -163,7 +163,7 @@ class TokenInspector:
             scope=" ".join(sorted(CODE_SCOPES)),
             exp=epoch_seconds(consent.expires_at),
             iat=epoch_seconds(token.created_at),
-            authorization_details=(GrantedDetail(TYPE, consent.scenario_id, consent.scenario_version, consent.id),),
+            authorization_details=(granted(consent),),
         )
 
     async def _stands(self, tx: AsyncConnection, client_id: str) -> bool:

@@ -10,11 +10,13 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..consents.service import ConsentService
 from ..kernel.clock import Clock
 from ..kernel.errors import Code, XinyiError
-from ..partners.model import Client
+from ..partners.model import Client, SubParty
+from ..partners.service import PartnerService
 from ..scenarios.model import Scenario
 from ..scenarios.registry import Registry
 from ..storage.cache import Cache
@@ -64,6 +66,7 @@ class PushedRequests:
         database: Database,
         *,
         consents: ConsentService,
+        partners: PartnerService,
         scenarios: Registry,
         subjects: SubjectService,
     ) -> None:
@@ -72,6 +75,7 @@ class PushedRequests:
         self._opaque = opaque
         self._database = database
         self._consents = consents
+        self._partners = partners
         self._scenarios = scenarios
         self._subjects = subjects
 
@@ -96,7 +100,8 @@ class PushedRequests:
         scenario = self._scenario(client, detail)
         named = None if detail.subject is None else self._named(detail.subject, scenario)
         async with self._database.transaction() as tx:
-            consent = await self._consents.request(tx, client, scenario, named)
+            sub_party = await self._sub_party(tx, client.partner.id, detail)
+            consent = await self._consents.request(tx, client, scenario, named, sub_party)
         pushed = PushedRequest(
             client_id=client.id,
             redirect_uri=redirect_uri,
@@ -156,6 +161,12 @@ class PushedRequests:
         except XinyiError:
             raise refuse("this client has no such scenario, or the version isn't in use") from None
         return scenario
+
+    async def _sub_party(self, tx: AsyncConnection, partner_id: str, detail: RequestedDetail) -> SubParty | None:
+        try:
+            return await self._partners.acting_sub_party(tx, partner_id, detail.sub_party)
+        except XinyiError as error:
+            raise refuse(error.detail or "there is no such sub-party") from None
 
     def _named(self, subject: NamedSubject, scenario: Scenario) -> str:
         try:

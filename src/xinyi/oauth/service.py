@@ -59,7 +59,14 @@ class OAuthService:
         self.nonces = Nonces(keys.opaque, clock) if settings.dpop_nonces else None
         self.proofs = ProofVerifier(settings.issuer, clock, uses, self.nonces)
         self.requests = PushedRequests(
-            clock, cache, keys.opaque, database, consents=consents, scenarios=scenarios, subjects=subjects
+            clock,
+            cache,
+            keys.opaque,
+            database,
+            consents=consents,
+            partners=partners,
+            scenarios=scenarios,
+            subjects=subjects,
         )
         self.codes = Codes(cache, keys.opaque)
         self.sign_in: SandboxSignIn | UpstreamSignIn

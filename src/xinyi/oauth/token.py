@@ -7,7 +7,7 @@ from ..partners.model import Client
 from ..storage.database import Database
 from ..web.principal import Scope
 from .access_token import AccessTokens, TokenAnswer, token_answer
-from .authorization_details import TYPE, GrantedDetail, refuse
+from .authorization_details import granted, refuse
 from .codes import Codes
 from .errors import ErrorCode, OAuthError
 from .forms import required
@@ -93,7 +93,7 @@ class TokenIssuer:
         family: str,
         refresh_token: str | None = None,
     ) -> TokenAnswer:
-        detail = GrantedDetail(TYPE, consent.scenario_id, consent.scenario_version, consent.id)
+        detail = granted(consent)
         token = self._tokens.issue(
             client, scopes, jkt, subject=self._consents.pairwise(consent), detail=detail, family=family
         )

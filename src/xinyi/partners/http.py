@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from litestar import Controller, delete, get, post
 from litestar.di import NamedDependency
-from litestar.params import JSONBody, PathParameter
+from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
@@ -16,9 +16,14 @@ from ..storage.database import Database
 from ..web.envelope import Envelope
 from ..web.principal import Principal, Scope, requires
 from ..web.problem import problems
-from .model import Client, ClientKey, Standing
+from .model import Client, ClientKey, Standing, SubParty, SubPartyStatus
 from .service import PartnerService
 
+Limit = Annotated[int, QueryParameter(ge=1, le=200, required=False, description="The most to list.")]
+Cursor = Annotated[
+    str | None,
+    QueryParameter(pattern="^[a-z0-9_]{1,64}$", required=False, description="`meta.next_cursor` of the page before."),
+]
 KeyId = Annotated[str, PathParameter(description="The key: its `id`.")]
 
 
@@ -133,6 +138,25 @@ class PartnerView(Struct, frozen=True, kw_only=True):
     client: ClientView
 
 
+class SubPartyView(Struct, frozen=True, kw_only=True):
+    """A branch or merchant by which the partner acts."""
+
+    id: Annotated[str, Meta(description="The sub-party.", examples=["sbp_01kb0x4m9v5w8q2r7s3t6y1zab"])]
+    name: Text
+    contact: (
+        Annotated[
+            str,
+            Meta(
+                description="How people reach it, when that is another way than yours.",
+                examples=["counter@bank.example"],
+            ),
+        ]
+        | None
+    )
+    status: Annotated[SubPartyStatus, Meta(description="Whether you may act by it. What is closed stays closed.")]
+    created_at: Annotated[datetime, Meta(tz=True, description="When it was registered.")]
+
+
 _PROBLEMS = (Code.UNAUTHENTICATED, Code.INVALID_TOKEN, Code.INVALID_DPOP_PROOF, Code.INSUFFICIENT_SCOPE)
 
 
@@ -165,6 +189,34 @@ class PartnerController(Controller):
                 status=partner.status,
                 client=_client(client),
             )
+        )
+
+    @get(
+        "/sub-parties",
+        operation_id="listSubParties",
+        summary="Your branches and merchants",
+        responses=problems(*_PROBLEMS, Code.INVALID),
+    )
+    async def list_sub_parties(
+        self,
+        principal: NamedDependency[Principal],
+        partners: NamedDependency[PartnerService],
+        database: NamedDependency[Database],
+        limit: Limit = 50,
+        cursor: Cursor = None,
+    ) -> Envelope[list[SubPartyView]]:
+        """By whom the partner acts, the oldest first, closed ones too. The operator registers and closes them.
+
+        Name one as `sub_party` where you ask for a consent: the page, the log and the receipts then say who acts.
+        """
+        async with database.read() as tx:
+            found = await partners.sub_parties(tx, principal.partner, after=cursor, limit=limit + 1)
+        page, more = found[:limit], len(found) > limit
+        next_cursor = page[-1].id if more else None
+        return Envelope(
+            [_sub_party(each) for each in page],
+            links={"next": f"/v1/partner/sub-parties?limit={limit}&cursor={next_cursor}"} if more else UNSET,
+            meta={"limit": limit, "next_cursor": next_cursor},
         )
 
     @get("/keys", operation_id="listKeys", summary="Your keys", responses=problems(*_PROBLEMS))
@@ -224,6 +276,16 @@ class PartnerController(Controller):
         """
         async with database.transaction() as tx:
             await partners.remove_key(tx, principal.client_id, key_id)
+
+
+def _sub_party(sub_party: SubParty) -> SubPartyView:
+    return SubPartyView(
+        id=sub_party.id,
+        name=sub_party.name,
+        contact=sub_party.contact,
+        status=sub_party.status,
+        created_at=sub_party.created_at,
+    )
 
 
 def _given(key: NewKey) -> dict[str, Any]:

@@ -39,6 +39,38 @@ class Partner(Struct, frozen=True):
         return self.status is Standing.ACTIVE
 
 
+class SubPartyStatus(StrEnum):
+    ACTIVE = "active"
+    CLOSED = "closed"
+    """For good: nothing new is asked under it, and no check is answered."""
+
+
+class SubParty(Struct, frozen=True):
+    """A part of a partner that people deal with: a bank's branch, a platform's merchant.
+
+    Its name stays as it is: people agreed to it. One that is called anew is closed, and another one added.
+    """
+
+    id: str
+    partner_id: str
+    name: Text
+    contact: str | None
+    """How people reach it, when that is another way than the partner's."""
+    status: SubPartyStatus
+    created_at: datetime
+
+    @property
+    def active(self) -> bool:
+        return self.status is SubPartyStatus.ACTIVE
+
+
+def acting(partner: Partner, sub_party: SubParty | None) -> Text:
+    """Who asks, in a line: the partner, and by whom it acts."""
+    if sub_party is None:
+        return partner.name
+    return Text(f"{partner.name.zh}（{sub_party.name.zh}）", f"{partner.name.en} ({sub_party.name.en})")
+
+
 class Source(Struct, frozen=True):
     """A body that supplies positive records (信息提供单位)."""
 

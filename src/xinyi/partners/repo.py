@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, Label, String, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Label, String, and_, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..kernel.ids import new_id
@@ -14,8 +14,8 @@ from ..kernel.text import Text
 from ..storage.sql import Prepared, one_of
 from ..storage.types import UtcDateTime
 from ..web.principal import Scope
-from .model import Client, ClientStatus, Partner, Source, Standing
-from .tables import client_scenarios, clients, key_changes, partners, sources
+from .model import Client, ClientStatus, Partner, Source, Standing, SubParty, SubPartyStatus
+from .tables import client_scenarios, clients, key_changes, partners, sources, sub_parties
 
 
 async def insert_partner(tx: AsyncConnection, partner: Partner) -> None:
@@ -135,6 +135,45 @@ async def load_partners(tx: AsyncConnection) -> list[Partner]:
     return [_partner(row._asdict()) for row in await tx.execute(select(partners).order_by(partners.c.id))]
 
 
+async def insert_sub_party(tx: AsyncConnection, sub_party: SubParty) -> None:
+    await tx.execute(insert(sub_parties).values(msgspec.structs.asdict(sub_party)))
+
+
+async def close_sub_party(tx: AsyncConnection, partner_id: str, sub_party_id: str) -> bool:
+    """Whether the partner has such a sub-party."""
+    same = and_(sub_parties.c.partner_id == partner_id, sub_parties.c.id == sub_party_id)
+    return await _update(tx, update(sub_parties).where(same).values(status=SubPartyStatus.CLOSED))
+
+
+async def load_sub_parties(
+    tx: AsyncConnection, partner_id: str, *, after: str | None = None, limit: int | None = None
+) -> list[SubParty]:
+    """A partner's sub-parties, oldest first, from behind the id ``after`` on."""
+    wanted = select(sub_parties).where(sub_parties.c.partner_id == partner_id).order_by(sub_parties.c.id).limit(limit)
+    if after is not None:
+        wanted = wanted.where(sub_parties.c.id > after)
+    return [_sub_party(row._asdict()) for row in await tx.execute(wanted)]
+
+
+_sub_party_by_id: Final = Prepared(
+    lambda dialect: select(sub_parties).where(
+        one_of(dialect, sub_parties.c.partner_id, "partner_ids"), one_of(dialect, sub_parties.c.id, "ids")
+    )
+)
+
+
+async def load_sub_parties_by_id(tx: AsyncConnection, pairs: Collection[tuple[str, str]]) -> dict[str, SubParty]:
+    """The sub-parties with these partners and ids, by id."""
+    if not pairs:
+        return {}
+    rows = await _sub_party_by_id.fetch(
+        tx, partner_ids=sorted({partner_id for partner_id, _ in pairs}), ids=sorted({each for _, each in pairs})
+    )
+    names = sub_parties.c.keys()
+    found = (_sub_party(dict(zip(names, row, strict=True))) for row in rows)
+    return {each.id: each for each in found if (each.partner_id, each.id) in pairs}
+
+
 async def load_source(tx: AsyncConnection, source_id: str) -> Source | None:
     row = (await tx.execute(select(sources).where(sources.c.id == source_id))).one_or_none()
     return None if row is None else _source(row._asdict())
@@ -241,6 +280,10 @@ def _partner(values: Mapping[str, Any], prefix: str = "") -> Partner:
         status=Standing(values[f"{prefix}status"]),
         created_at=values[f"{prefix}created_at"],
     )
+
+
+def _sub_party(values: Mapping[str, Any]) -> SubParty:
+    return msgspec.convert(values, SubParty)
 
 
 def _source(values: Mapping[str, Any], prefix: str = "") -> Source:

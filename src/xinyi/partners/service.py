@@ -14,7 +14,7 @@ from ..web.outbound import Outbound, OutboundRefused
 from ..web.principal import Scope
 from . import repo
 from .keys import MAX_KEYS, check_jwks, check_key, thumbprint
-from .model import Client, ClientKey, ClientStatus, Partner, Source, Standing
+from .model import Client, ClientKey, ClientStatus, Partner, Source, Standing, SubParty, SubPartyStatus
 from .published import PublishedKeys
 from .redirects import check_redirect_uri
 from .repo import ChangedBy, KeyChange
@@ -245,6 +245,58 @@ class PartnerService:
     async def partners(self, tx: AsyncConnection) -> list[Partner]:
         """All partners, oldest first."""
         return await repo.load_partners(tx)
+
+    async def add_sub_party(
+        self, tx: AsyncConnection, partner_id: str, name: Text, contact: str | None = None
+    ) -> SubParty:
+        """Registers a branch or merchant by which the partner acts. Raises ``XinyiError``: NOT_FOUND or INVALID."""
+        _check_name(name.zh, "name_zh")
+        _check_name(name.en, "name_en")
+        if contact is not None:
+            _check_line(contact, "contact", MAX_CONTACT, "a contact")
+        partner = await self.partner(tx, partner_id)
+        now = whole_seconds(self._clock.now())
+        sub_party = SubParty(new_id("sbp", now), partner.id, name, contact, SubPartyStatus.ACTIVE, now)
+        await repo.insert_sub_party(tx, sub_party)
+        return sub_party
+
+    async def close_sub_party(self, tx: AsyncConnection, partner_id: str, sub_party_id: str) -> None:
+        """From now on nothing is asked under it, and no check answered. Raises ``XinyiError(NOT_FOUND)``."""
+        _require(await repo.close_sub_party(tx, partner_id, sub_party_id), "sub-party")
+
+    async def sub_parties(
+        self, tx: AsyncConnection, partner_id: str, *, after: str | None = None, limit: int | None = None
+    ) -> list[SubParty]:
+        """A partner's sub-parties, oldest first, closed ones too; from behind the id ``after`` on."""
+        return await repo.load_sub_parties(tx, partner_id, after=after, limit=limit)
+
+    async def sub_parties_by_id(
+        self, tx: AsyncConnection, pairs: Collection[tuple[str, str | None]]
+    ) -> dict[str, SubParty]:
+        """Those of these partners and ids that are there, by id, in one query at most, whatever their status.
+
+        Pairs without an id are passed over.
+        """
+        return await repo.load_sub_parties_by_id(tx, {(partner, each) for partner, each in pairs if each is not None})
+
+    async def sub_party(self, tx: AsyncConnection, partner_id: str, sub_party_id: str | None) -> SubParty | None:
+        """The partner's sub-party, whatever its status; ``None`` for ``None``. Raises ``XinyiError(NOT_FOUND)``."""
+        if sub_party_id is None:
+            return None
+        found = await self.sub_parties_by_id(tx, [(partner_id, sub_party_id)])
+        return _found(found.get(sub_party_id), "sub-party")
+
+    async def acting_sub_party(self, tx: AsyncConnection, partner_id: str, sub_party_id: str | None) -> SubParty | None:
+        """As :meth:`sub_party`, for who asks under it.
+
+        Another partner's, one that is closed and one that doesn't exist are one ``XinyiError(INVALID)``.
+        """
+        if sub_party_id is None:
+            return None
+        found = (await self.sub_parties_by_id(tx, [(partner_id, sub_party_id)])).get(sub_party_id)
+        if found is None or not found.active:
+            raise XinyiError(Code.INVALID, "there is no such sub-party, or it is closed", source="/sub_party")
+        return found
 
     async def source(self, tx: AsyncConnection, source_id: str) -> Source:
         """Raises ``XinyiError(NOT_FOUND)``."""

@@ -16,6 +16,18 @@ partners = Table(
     Column("created_at", UtcDateTime, nullable=False),
 )
 
+sub_parties = Table(
+    "sub_parties",
+    metadata,
+    Column("partner_id", ForeignKey(partners.c.id), primary_key=True),
+    Column("id", String(32), primary_key=True),
+    Column("name", Json, nullable=False),
+    Column("contact", Text),
+    Column("status", String(20), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+"""The branches and merchants that a partner acts by."""
+
 sources = Table(
     "sources",
     metadata,

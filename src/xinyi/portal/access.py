@@ -15,19 +15,21 @@ from ..checks.repo import CheckRow
 from ..checks.witness import CheckRows
 from ..consents import repo as consents_repo
 from ..consents.model import Consent
+from ..feedback import repo as feedback_repo
+from ..feedback.model import StoredFeedback
 from ..kernel.errors import Code, XinyiError
 from ..kernel.ids import is_id
 from ..kernel.text import Text
 from ..ledger.model import Held
 from ..ledger.service import LedgerService
 from ..ledger.witness import Told as ToldByLedger
-from ..partners.model import Partner
+from ..partners.model import Partner, SubParty
 from ..partners.service import PartnerService
 from ..scenarios.model import Criterion
 from ..scenarios.registry import Registry
 from ..storage.database import Database
 from ..subjects.service import SubjectService
-from .model import Access, AccessFile, Authoriser, Named, Proof, ProofState, ToldFact
+from .model import Access, AccessFile, Authoriser, Named, Proof, ProofState, ToldFact, named
 
 BLOCK: Final = 100
 """Entries that are read and proved together."""
@@ -105,10 +107,19 @@ class AccessLog:
         partners = {
             partner_id: await self._partners.partner(tx, partner_id) for partner_id in {row.partner_id for row in rows}
         }
+        acting = await self._partners.sub_parties_by_id(
+            tx, {(consent.partner_id, consent.sub_party_id) for consent in consents.values()}
+        )
+        said = await feedback_repo.find_many(tx, partners, [row.id for row in rows])
         disagreeing = await self._disagreeing(tx, held.values())
         return [
             self._entry(
-                row, partners[row.partner_id], consents[row.consent_id], self._proof(held.get(row.id), disagreeing)
+                row,
+                partners[row.partner_id],
+                acting.get(consents[row.consent_id].sub_party_id or ""),
+                consents[row.consent_id],
+                said.get(row.id),
+                self._proof(held.get(row.id), disagreeing),
             )
             for row in rows
         ]
@@ -147,13 +158,22 @@ class AccessLog:
             checkpoint_at=datetime.fromtimestamp(checkpoint.iat, UTC),
         )
 
-    def _entry(self, row: CheckRow, partner: Partner, consent: Consent, proof: Proof) -> Access:
+    def _entry(
+        self,
+        row: CheckRow,
+        partner: Partner,
+        sub_party: SubParty | None,
+        consent: Consent,
+        said: StoredFeedback | None,
+        proof: Proof,
+    ) -> Access:
         scenario = self._scenarios.version(consent.scenario_id, consent.scenario_version)
         body = _body(row)
         return Access(
             id=row.id,
             at=row.created_at,
             partner=Named(partner.id, partner.name),
+            sub_party=named(sub_party),
             scenario=Named(scenario.id, scenario.name),
             purpose=scenario.purpose,
             consent_id=row.consent_id,
@@ -163,6 +183,7 @@ class AccessLog:
             outcome=row.outcome,
             refusal=row.refusal,
             facts=() if body is None else tuple(self._facts(row, body.data)),
+            feedback=None if said is None else said.feedback,
             proof=proof,
         )
 

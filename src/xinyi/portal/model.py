@@ -10,8 +10,9 @@ from msgspec import Meta, Struct
 from ..catalogue.model import RecordType, shown
 from ..checks.model import Answer
 from ..consents.model import Consent, ConsentState, EndReason, Party, end, state
+from ..feedback.model import Feedback
 from ..kernel.text import Text
-from ..partners.model import Partner, Source
+from ..partners.model import Partner, Source, SubParty
 from ..records.model import Dispute, DisputeState, Settler, StoredRecord
 from ..scenarios.model import ConsentForm, Scenario, Uses
 from ..subjects.model import SubjectKind
@@ -24,6 +25,10 @@ class Named(Struct, frozen=True):
 
     id: Annotated[str, Meta(description="Its id.", examples=["bike-deposit"])]
     name: Annotated[Text, Meta(description="Its name in Chinese and English.")]
+
+
+PartnerAsked = Annotated[Named, Meta(description="Who asked.")]
+SubPartyAsked = Annotated[Named, Meta(description="The partner's branch or merchant that asked, if one did.")]
 
 
 class MyEnd(Struct, frozen=True):
@@ -39,7 +44,8 @@ class MyConsent(Struct, frozen=True, kw_only=True):
 
     id: Annotated[str, Meta(description="The consent.", examples=["cns_01kb0x4m9v5w8q2r7s3t6y1zab"])]
     state: Annotated[ConsentState, Meta(description="Its state at this moment.")]
-    partner: Annotated[Named, Meta(description="Who asked.")]
+    partner: PartnerAsked
+    sub_party: SubPartyAsked | None
     scenario: Annotated[Named, Meta(description="What for.")]
     scenario_version: Annotated[int, Meta(ge=1, description="The version that was agreed to.")]
     units: Annotated[tuple[str, ...], Meta(description="The criteria and fields that an answer may tell.")]
@@ -171,7 +177,8 @@ class Access(Struct, frozen=True, kw_only=True):
 
     id: Annotated[str, Meta(description="The check.", examples=["chk_01kb0x4m9v5w8q2r7s3t6y1zab"])]
     at: Annotated[datetime, Meta(tz=True, description="When.")]
-    partner: Annotated[Named, Meta(description="Who asked.")]
+    partner: PartnerAsked
+    sub_party: SubPartyAsked | None
     scenario: Annotated[Named, Meta(description="The scenario that was checked.")]
     purpose: Annotated[Text, Meta(description="What for, as the subject agreed.")]
     consent_id: Annotated[str, Meta(description="The consent.", examples=["cns_01kb0x4m9v5w8q2r7s3t6y1zab"])]
@@ -181,6 +188,7 @@ class Access(Struct, frozen=True, kw_only=True):
     outcome: Annotated[str, Meta(description="The overall outcome, if it was answered.", examples=["met"])] | None
     refusal: Annotated[str, Meta(description="Why it was refused, if it was.", examples=["consent_paused"])] | None
     facts: Annotated[tuple[ToldFact, ...], Meta(description="All that was told beside the overall outcome.")]
+    feedback: Annotated[Feedback, Meta(description="What the partner said came of it.")] | None
     proof: Annotated[Proof, Meta(description="Its place in the ledger.")]
 
 
@@ -214,6 +222,7 @@ class MyAsk(Struct, frozen=True, kw_only=True):
 
     consent_id: Annotated[str, Meta(description="The consent.", examples=["cns_01kb0x4m9v5w8q2r7s3t6y1zab"])]
     partner: Annotated[Named, Meta(description="Who asks.")]
+    sub_party: Annotated[Named, Meta(description="The partner's branch or merchant that asks, if one does.")] | None
     scenario: Annotated[Named, Meta(description="What for.")]
     extra_days: Annotated[
         int | None,
@@ -269,8 +278,18 @@ class Export(Struct, frozen=True, kw_only=True):
     ]
 
 
+def named(sub_party: SubParty | None) -> Named | None:
+    """The branch or merchant that a partner acts by."""
+    return None if sub_party is None else Named(sub_party.id, sub_party.name)
+
+
 def my_consent(
-    consent: Consent, partner: Partner, scenario: Scenario, last_used_at: datetime | None, at: datetime
+    consent: Consent,
+    partner: Partner,
+    sub_party: SubParty | None,
+    scenario: Scenario,
+    last_used_at: datetime | None,
+    at: datetime,
 ) -> MyConsent:
     """The consent as its subject sees it at the moment ``at``."""
     ended = end(consent, at)
@@ -278,6 +297,7 @@ def my_consent(
         id=consent.id,
         state=state(consent, at),
         partner=Named(partner.id, partner.name),
+        sub_party=named(sub_party),
         scenario=Named(scenario.id, scenario.name),
         scenario_version=consent.scenario_version,
         units=consent.units,

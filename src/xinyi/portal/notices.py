@@ -5,13 +5,16 @@ from datetime import timedelta
 from typing import Final
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..checks import repo as checks_repo
 from ..checks.repo import CheckRow
+from ..consents import repo as consents_repo
 from ..consents.notice import Operator
 from ..kernel.clock import Clock
 from ..kernel.ids import first_id
 from ..kernel.text import Language, Text, one_line
+from ..partners.model import acting
 from ..partners.service import PartnerService
 from ..scenarios.registry import Registry
 from ..storage.database import Database
@@ -74,7 +77,7 @@ class Notices:
                 return
             found = await checks_repo.of_subject(tx, subject_id, after=wish.mailed, limit=AT_ONCE)
             rows = [row for row in found if row.id <= newest]
-            names = {row.partner_id: (await self._partners.partner(tx, row.partner_id)).name for row in rows}
+            names = await self._names(tx, rows)
         subject, text = self._written(rows, names)
         try:
             await mailer.send(address, subject, text)
@@ -82,6 +85,17 @@ class Notices:
             _log.warning("notice_not_sent", error=str(error))
             async with self._database.transaction() as tx:
                 await repo.mark_mailed(tx, subject_id, wish.mailed, newest)
+
+    async def _names(self, tx: AsyncConnection, rows: Sequence[CheckRow]) -> dict[str, Text]:
+        """Who asked, by consent."""
+        consents = await consents_repo.load(tx, {row.consent_id for row in rows})
+        subs = await self._partners.sub_parties_by_id(
+            tx, {(each.partner_id, each.sub_party_id) for each in consents.values()}
+        )
+        partners = {each: await self._partners.partner(tx, each) for each in {row.partner_id for row in rows}}
+        return {
+            each.id: acting(partners[each.partner_id], subs.get(each.sub_party_id or "")) for each in consents.values()
+        }
 
     def _written(self, rows: Sequence[CheckRow], names: dict[str, Text]) -> tuple[str, str]:
         """The subject line and the text, Chinese first. It names no subject, and nothing of their records."""
@@ -102,4 +116,4 @@ class Notices:
     def _line(self, row: CheckRow, names: dict[str, Text], language: Language) -> str:
         scenario = self._scenarios.find(row.scenario_id, row.scenario_version)
         what = row.scenario_id if scenario is None else scenario.name.of(language)
-        return f"- {local(row.created_at, language)}  {one_line(names[row.partner_id].of(language), 100)} · {what}"
+        return f"- {local(row.created_at, language)}  {one_line(names[row.consent_id].of(language), 200)} · {what}"

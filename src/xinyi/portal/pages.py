@@ -12,6 +12,7 @@ from ..catalogue.service import Catalogue
 from ..consents.model import Party
 from ..consents.service import ConsentService
 from ..consents.words import REASONS, STATES
+from ..feedback.model import BANDS, RESULTS
 from ..kernel.errors import DEFINITIONS, Code, XinyiError
 from ..kernel.ids import is_id
 from ..records.disputes import DisputeService
@@ -291,6 +292,8 @@ def _page(
         reasons=REASONS,
         disputes=DISPUTES,
         outcomes=OUTCOMES,
+        results=RESULTS,
+        bands=BANDS,
         refusals={code.value: definition.title for code, definition in DEFINITIONS.items()},
         **context,
     )

@@ -13,6 +13,7 @@ from ..consents.service import ConsentService
 from ..kernel.clock import Clock, whole_seconds
 from ..kernel.text import Text
 from ..ledger.service import LedgerService
+from ..partners.model import SubParty
 from ..partners.service import PartnerService
 from ..records.disputes import DisputeService
 from ..records.model import Dispute, Withholding
@@ -36,6 +37,7 @@ from .model import (
     my_consent,
     my_dispute,
     my_record,
+    named,
 )
 from .repo import Wish
 
@@ -128,6 +130,7 @@ class PortalService:
                 partner_id: await self._partners.partner(tx, partner_id)
                 for partner_id in {each.consent.partner_id for each in awaiting}
             }
+            acting = await self._acting(tx, [each.consent for each in awaiting])
             wish = await repo.wish(tx, subject_id)
             told = wish is not None and wish.notice_after_use
             new_uses = 0 if wish is None or not told else await repo.uses_since(tx, subject_id, wish.seen)
@@ -136,6 +139,7 @@ class PortalService:
                 MyAsk(
                     consent_id=each.consent.id,
                     partner=Named(each.consent.partner_id, partners[each.consent.partner_id].name),
+                    sub_party=named(acting.get(each.consent.sub_party_id or "")),
                     scenario=self._scenario(each.consent),
                     extra_days=None if each.extension is None else each.extension.days,
                     until=each.until,
@@ -173,6 +177,10 @@ class PortalService:
             ledger_keys=tuple(self._ledger.jwks()["keys"]),
         )
 
+    async def _acting(self, tx: AsyncConnection, consents: Sequence[Consent]) -> dict[str, SubParty]:
+        """The sub-parties that the consents are given to, by id."""
+        return await self._partners.sub_parties_by_id(tx, {(each.partner_id, each.sub_party_id) for each in consents})
+
     async def _newest(self, tx: AsyncConnection, subject_id: str) -> str:
         """The subject's newest check, or what sorts before every one."""
         return next((row.id for row in await checks_repo.of_subject(tx, subject_id, limit=1)), "")
@@ -194,12 +202,14 @@ class PortalService:
                 partner_id: await self._partners.partner(tx, partner_id)
                 for partner_id in {consent.partner_id for consent in consents}
             }
+            acting = await self._acting(tx, consents)
             last_uses: dict[str, datetime] = await checks_repo.last_uses(tx, subject_id)
         at = self._clock.now()
         return [
             my_consent(
                 consent,
                 partners[consent.partner_id],
+                acting.get(consent.sub_party_id or ""),
                 self._scenarios.version(consent.scenario_id, consent.scenario_version),
                 last_uses.get(consent.id),
                 at,

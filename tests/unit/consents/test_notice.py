@@ -44,7 +44,7 @@ def told(scenario: Scenario, language: Language, units: frozenset[str] | None = 
         created_at=NOW,
         request_expires_at=NOW + ANSWER_WITHIN,
     )
-    return notice(scenario, partner, consent, CATALOGUE, OPERATOR, language)
+    return notice(scenario, partner, None, consent, CATALOGUE, OPERATOR, language)
 
 
 @pytest.mark.parametrize("language", Language)

@@ -99,6 +99,7 @@ def upgrade() -> None:
         sa.Column("units", sa.Text(), nullable=False),
         sa.Column("form", sa.String(length=16), nullable=False),
         sa.Column("uses", sa.String(length=16), nullable=False),
+        sa.Column("sub_party_id", sa.String(length=32), nullable=True),
         sa.Column("channel", sa.String(length=16), nullable=False),
         sa.Column("named_subject", sa.String(length=128), nullable=True),
         sa.Column("subject_id", sa.String(length=32), nullable=True),
@@ -329,6 +330,17 @@ def upgrade() -> None:
         sa.Column("status", sa.String(length=20), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_partners")),
+    )
+    op.create_table(
+        "sub_parties",
+        sa.Column("partner_id", sa.String(length=40), nullable=False),
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("contact", sa.Text(), nullable=True),
+        sa.Column("status", sa.String(length=20), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["partner_id"], ["partners.id"], name=op.f("fk_sub_parties_partner_id_partners")),
+        sa.PrimaryKeyConstraint("partner_id", "id", name=op.f("pk_sub_parties")),
     )
     op.create_table(
         "refresh_tokens",
