@@ -249,7 +249,7 @@ class Services(Struct, frozen=True, kw_only=True):
             ledger=ledger,
             access=access,
         )
-        sender = Sender(outbound, clock, keys.subject_seal, timeout=settings.event_timeout)
+        sender = Sender(outbound, clock, keys.subject_seal, timeout=settings.event_timeout, metrics=telemetry.metrics)
         events = EventService(database, clock, sender, retention=timedelta(days=settings.event_days))
         deliveries = Deliveries(database, clock, sender, schedule=settings.event_schedule)
         usage = UsageService(database, clock)

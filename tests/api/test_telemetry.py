@@ -20,6 +20,7 @@ from xinyi.settings import Settings
 from xinyi.telemetry import traces
 from xinyi.telemetry.service import Telemetry
 from xinyi.telemetry.traces import Traces, TracesMissing
+from xinyi.web.outbound import OutboundResponse
 
 SCENARIO = "bike-deposit"
 GONE = "/v1/checks/chk_00000000000000000000000000"
@@ -249,3 +250,22 @@ def test_without_the_extra_a_sentence_says_what_to_install(monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
     with pytest.raises(TracesMissing, match=r"pip install 'xinyi\[traces\]'"):
         traces.exported()
+
+
+async def test_what_came_of_messages_to_webhooks_is_counted(platform: Platform, monkeypatch: pytest.MonkeyPatch):
+    bike = await platform.partner(SCENARIO, kind="bike-share")
+    token = await bike.token()
+    address = {"url": "https://partner.example/hook"}
+    made = (await bike.call("POST", "/v1/event-subscriptions", token, json=address)).json()["data"]
+    tell = f"/v1/event-subscriptions/{made['id']}/test"
+    telemetry = platform.service("telemetry")
+    before = counted(telemetry)
+    outbound = platform.service("outbound")
+    for answer, result in ((OutboundResponse(204, {}, b""), "arrived"), (OutboundResponse(500, {}, b""), "status")):
+
+        async def post(*_: Any, answer: OutboundResponse = answer, **__: Any) -> OutboundResponse:
+            return answer
+
+        monkeypatch.setattr(outbound, "post", post)
+        assert (await bike.call("POST", tell, token)).status_code == 200
+        assert f"xinyi_event_attempts_total[('result', '{result}')]" in grown(before, counted(telemetry))

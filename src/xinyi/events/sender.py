@@ -5,6 +5,7 @@ from typing import Final
 from ..kernel.clock import Clock
 from ..storage.keys import Secret
 from ..storage.sealing import Seal
+from ..telemetry.metrics import Metrics
 from ..web.outbound import Outbound, OutboundFailed, OutboundRefused
 from .model import Attempt, Event, Failure, Subscription
 from .signing import signed_headers
@@ -14,9 +15,15 @@ ANSWER_LIMIT: Final = 64 * 1024
 
 
 class Sender:
-    """Seals and opens the subscriptions' secrets, and signs with them. ``timeout``: seconds for a whole answer."""
+    """Seals and opens the subscriptions' secrets, and signs with them. ``timeout``: seconds for a whole answer.
 
-    def __init__(self, outbound: Outbound, clock: Clock, secret: Secret, *, timeout: float) -> None:
+    ``metrics`` count what came of each attempt.
+    """
+
+    def __init__(
+        self, outbound: Outbound, clock: Clock, secret: Secret, *, timeout: float, metrics: Metrics | None = None
+    ) -> None:
+        self._metrics = metrics or Metrics()
         self._outbound = outbound
         self._clock = clock
         self._seal = Seal(secret, "event subscriptions")
@@ -32,6 +39,11 @@ class Sender:
 
     async def send(self, subscription: Subscription, event: Event) -> Attempt:
         """Tries once. The receiver took it when it answers 2xx; redirects aren't followed."""
+        attempt = await self._send(subscription, event)
+        self._metrics.attempted(attempt.failure)
+        return attempt
+
+    async def _send(self, subscription: Subscription, event: Event) -> Attempt:
         at, body = self._clock.now(), event.body()
         sealed = [subscription.secret]
         if subscription.previous_secret is not None and subscription.previous_until is not None:

@@ -68,6 +68,12 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self._attempts: Final = Counter(
+            "xinyi_event_attempts",
+            "Messages to partners' webhooks, by what came of them.",
+            ("result",),
+            registry=self.registry,
+        )
         self._children: Final[dict[tuple[str, str, int], tuple[Counter, Histogram]]] = {}
         """By method, route and status: looking labels up costs more than counting."""
         Info("xinyi_build", "Which program this is.", registry=self.registry).info({"version": __version__})
@@ -108,6 +114,10 @@ class Metrics:
         began = time.perf_counter()
         yield
         self._commit_seconds.observe(time.perf_counter() - began)
+
+    def attempted(self, failure: str | None) -> None:
+        """Counts a message to a webhook: it arrived, or why it didn't (a code of a closed list)."""
+        self._attempts.labels(failure or "arrived").inc()
 
     def gauge(self, name: str, about: str, read: Reading) -> None:
         """Shows what ``read`` gives whenever somebody looks; without a sample while it gives ``None``."""
