@@ -1,9 +1,10 @@
 """What happens to consents is told, whoever or whatever causes it, and no record speaks in it."""
 
 from tests.support.events import Told
-from tests.support.world import ask
+from tests.support.world import NEIGHBOUR, ask
+from xinyi.checks.model import Answered
 from xinyi.consents.events import CONSUMED, EXPIRING
-from xinyi.consents.model import Event, Party
+from xinyi.consents.model import Consent, Event, Party
 from xinyi.events.model import EventType
 
 
@@ -66,3 +67,24 @@ async def test_time_is_told_as_well(told: Told):
         "consent.expiring",
         "consent.expired",
     ]
+
+
+async def test_no_event_depends_on_a_record(told: Told):
+    """Of two subjects, one with records that meet the criteria and one with none, the same is told."""
+    world = told.world
+    hotel = await world.client("hotel-deposit", kind="hotel")
+    assert hotel.partner_id is not None
+    known, unknown = await world.subject(), await world.subject(NEIGHBOUR)
+    await world.record(known, "HPF_PAID", months=24, as_of="2026-10-31")
+    consents = [await world.consent(hotel, "hotel-deposit", person) for person in (known, unknown)]
+    outcomes = [await world.check(ask(hotel, consent)) for consent in consents]
+    assert [b'"met"' in answer.body for answer in outcomes if isinstance(answer, Answered)] == [True, False]
+    await told.tell()
+    found, _ = await told.events.after(hotel.partner_id, None, [], 10)
+
+    def of(consent: Consent) -> list[tuple[str, dict[str, object]]]:
+        mine = [each.event for each in found if each.event.data["consent_id"] == consent.id]
+        return [(event.type, {**event.data, "consent_id": ""}) for event in mine]
+
+    assert of(consents[0]) == of(consents[1])
+    assert len(of(consents[0])) == 2
