@@ -33,6 +33,14 @@ RESULTS: Final = {
     Result.NOT_USED: Text("未使用", "The incentive wasn't used"),
 }
 assert set(RESULTS) == set(Result), "each result has its words"
+BANDS: Final = {
+    BenefitBand.UP_TO_100: Text("100 元以内", "up to 100 yuan"),
+    BenefitBand.UP_TO_500: Text("500 元以内", "up to 500 yuan"),
+    BenefitBand.UP_TO_2000: Text("2000 元以内", "up to 2,000 yuan"),
+    BenefitBand.UP_TO_10000: Text("1 万元以内", "up to 10,000 yuan"),
+    BenefitBand.OVER_10000: Text("1 万元以上", "over 10,000 yuan"),
+}
+assert set(BANDS) == set(BenefitBand), "each band has its words"
 
 
 class Feedback(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
