@@ -1,5 +1,6 @@
 """The ways out: other options, any call, what happens on the wire, and forks."""
 
+import asyncio
 import json
 import logging
 import os
@@ -225,3 +226,28 @@ def test_an_http_client_that_was_brought_along_is_refused_in_the_child(
 
         assert in_child(work) == 0
         assert client.scenarios.list()
+
+
+# Event loops
+
+
+def test_an_awaiting_client_serves_one_event_loop_after_the_other(fake_xinyi: FakeXinyi) -> None:
+    consent = fake_xinyi.consent("bike-deposit")
+    client = fake_xinyi.async_client()
+    before = client._driver.http
+
+    async def check() -> bool:
+        answer = await client.checks.create(scenario="bike-deposit", consent_id=consent.id, reference="R")
+        return answer.met
+
+    assert asyncio.run(check())
+    assert client._driver.http is before
+    assert asyncio.run(check()), "as in a worker that runs each job in a loop of its own"
+    assert client._driver.http is not before
+
+
+async def test_an_awaiting_client_doesnt_serve_two_event_loops_at_once(fake_xinyi: FakeXinyi) -> None:
+    client = fake_xinyi.async_client()
+    await client.scenarios.list()
+    with pytest.raises(xinyi_sdk.ConfigurationError, match="one event loop"):
+        await asyncio.to_thread(asyncio.run, client.scenarios.list())

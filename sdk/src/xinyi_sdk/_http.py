@@ -82,6 +82,7 @@ class _Connections:
         self._make_http, self._make_lock = make_http, make_lock
         self._usable = True
         self._http = make_http() if brought is None else brought
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.locks = {name: make_lock() for name in LOCKS}
         _connections.add(self)
 
@@ -91,12 +92,26 @@ class _Connections:
             raise ConfigurationError("this http_client was made before a fork: make it, and the client, in the child")
         return self._http
 
+    def enter(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Serves the tasks of one event loop; of another one when that has ended, with new connections."""
+        if self._loop is not None and not self._loop.is_closed():
+            raise ConfigurationError("an AsyncXinyi serves the tasks of one event loop: make another one for this loop")
+        if self._loop is not None:
+            self._renew()
+        self._loop = loop
+
+    def serves(self, loop: asyncio.AbstractEventLoop) -> bool:
+        return self._loop is loop
+
     def after_fork(self) -> None:
+        self._loop = None
+        self._renew()
+        self._usable = self.owned
+
+    def _renew(self) -> None:
         self.locks = {name: self._make_lock() for name in LOCKS}
         if self.owned:
             self._http = self._make_http()
-        else:
-            self._usable = False
 
 
 _connections: Final[WeakSet[_Connections]] = WeakSet()
@@ -211,6 +226,9 @@ class AsyncDriver:
 
     async def run(self, flow: Flow[T]) -> T:
         """What the flow returns, or raises."""
+        loop = asyncio.get_running_loop()
+        if not self._connections.serves(loop):
+            self._connections.enter(loop)
         try:
             step = next(flow)
             while True:

@@ -27,6 +27,8 @@ class VerifiedCopy(Struct, frozen=True, kw_only=True):
     consent_id: str
     partner_id: str
     partner: str
+    sub_party_id: str | None = None
+    sub_party: str | None = None
     subject: str
     scenario: ScenarioVersion
     language: str

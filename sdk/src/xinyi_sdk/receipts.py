@@ -45,6 +45,7 @@ class _Entry(Struct, frozen=True, kw_only=True):
     scenario: _Scenario
     consent_id: str
     partner_id: str
+    sub_party: str | None = None
     subject: str
     reference_digest: str
     outcome: str
@@ -77,7 +78,7 @@ class _AnswerBody(Struct, frozen=True, kw_only=True):
 
 
 class VerifiedReceipt(Struct, frozen=True, kw_only=True):
-    """What a receipt proves. ``entry`` holds every recorded member, also those this version has no name for."""
+    """What a receipt proves. ``sub_party`` is the branch or merchant that the partner acted by. ``entry`` holds every recorded member, also those this version has no name for."""
 
     id: str
     scenario_id: str
@@ -85,6 +86,7 @@ class VerifiedReceipt(Struct, frozen=True, kw_only=True):
     scenario_digest: str
     consent_id: str
     partner_id: str
+    sub_party: str | None = None
     subject: str
     outcome: str
     criteria: Mapping[str, str]
@@ -216,6 +218,7 @@ def verify_receipt(
         scenario_digest=entry.scenario.digest,
         consent_id=entry.consent_id,
         partner_id=entry.partner_id,
+        sub_party=entry.sub_party,
         subject=entry.subject,
         outcome=entry.outcome,
         criteria={criterion.id: criterion.outcome for criterion in entry.criteria},

@@ -1,12 +1,12 @@
 # Written by tools/sdk_async.py from _resources/partner.py: edit that, then run 'make sdk-async'.
 """The partner itself: its rights and its keys."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import date
 from typing import Any
 
 from .._operations import partner as operations
-from ..models.partner import PartnerInfo, PartnerKey, Quota, Usage
+from ..models.partner import PartnerInfo, PartnerKey, Quota, SubParty, Usage
 from .base import Resource
 
 
@@ -27,6 +27,10 @@ class AsyncPartner(Resource):
         Without them, this month's up to now; 366 days at most. ``by`` is ``day`` or ``month``.
         """
         return await self._driver.run(operations.usage(self._engine, first, last, by))
+
+    def sub_parties(self) -> AsyncIterator[SubParty]:
+        """Your branches and merchants, the oldest first. Name one as ``sub_party`` where you ask for a consent."""
+        return self._driver.iterate(lambda cursor: operations.sub_parties(self._engine, cursor))
 
     async def keys(self) -> tuple[PartnerKey, ...]:
         """The public keys that this client may authenticate with, the oldest first."""

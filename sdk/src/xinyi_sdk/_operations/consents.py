@@ -51,11 +51,18 @@ def list_consents(engine: Engine, state: str | None, scenario: str | None, curso
 
 
 def ask(
-    engine: Engine, scenario: str, subject: Subject | str, version: int | None, idempotency_key: str | None
+    engine: Engine,
+    scenario: str,
+    subject: Subject | str,
+    version: int | None,
+    sub_party: str | None,
+    idempotency_key: str | None,
 ) -> Flow[ConsentLink]:
     body: dict[str, Any] = {"scenario": scenario, "subject": _subject(subject)}
     if version is not None:
         body["version"] = version
+    if sub_party is not None:
+        body["sub_party"] = sub_party
     response = yield from engine.call("POST", "/v1/consents", body=body, idempotency_key=idempotency_key)
     return read(response, Data[ConsentLink]).data
 
@@ -97,11 +104,14 @@ def start_consent(
     redirect_uri: str,
     subject: Subject | str | None,
     version: int | None,
+    sub_party: str | None,
     state: str | None,
 ) -> Flow[ConsentRequest]:
     detail: dict[str, Any] = {"type": DETAIL_TYPE, "scenario": scenario}
     if version is not None:
         detail["version"] = version
+    if sub_party is not None:
+        detail["sub_party"] = sub_party
     if subject is not None:
         detail["subject"] = _subject(subject)
     key = SigningKey.generate()  # the request's own, so that any process of the partner can finish it

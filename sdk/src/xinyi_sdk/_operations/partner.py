@@ -7,10 +7,10 @@ from typing import Any
 from msgspec import Struct
 
 from .._engine import Engine
-from .._flow import Flow
+from .._flow import Flow, Page
 from .._problems import read
-from ..models.partner import PartnerInfo, PartnerKey, Quota, Usage, UsageRow
-from .common import Data, segment
+from ..models.partner import PartnerInfo, PartnerKey, Quota, SubParty, Usage, UsageRow
+from .common import Data, Items, page_of, segment
 
 
 def get(engine: Engine) -> Flow[PartnerInfo]:
@@ -39,6 +39,10 @@ def usage(engine: Engine, first: date | None, last: date | None, by: str | None)
 
 def _day(day: date | None) -> str | None:
     return None if day is None else f"{day:%Y-%m-%d}"
+
+
+def sub_parties(engine: Engine, cursor: str | None) -> Flow[Page[SubParty]]:
+    return page_of(engine, "/v1/partner/sub-parties", Items[SubParty], cursor)
 
 
 def keys(engine: Engine) -> Flow[tuple[PartnerKey, ...]]:

@@ -17,14 +17,18 @@ class Consents(Resource):
         redirect_uri: str,
         subject: Subject | str | None = None,
         version: int | None = None,
+        sub_party: str | None = None,
         state: str | None = None,
     ) -> ConsentRequest:
         """Prepares a consent: send the subject to the ``url`` of what you get, and keep it for :meth:`finish`.
 
         ``subject`` names who may give the consent, if you know the identifier already; anybody else who signs in is
-        refused. ``version`` is the scenario's, the current one if left out. ``state`` is made for you.
+        refused. ``version`` is the scenario's, the current one if left out. ``sub_party`` is the id of your
+        branch or merchant that asks: people see its name. ``state`` is made for you.
         """
-        return self._driver.run(operations.start_consent(self._engine, scenario, redirect_uri, subject, version, state))
+        return self._driver.run(
+            operations.start_consent(self._engine, scenario, redirect_uri, subject, version, sub_party, state)
+        )
 
     def finish(self, callback_url: str, request: ConsentRequest) -> Consent:
         """Turns the callback into the consent; works once for each callback.
@@ -48,14 +52,16 @@ class Consents(Resource):
         scenario: str,
         subject: Subject | str,
         version: int | None = None,
+        sub_party: str | None = None,
         idempotency_key: str | None = None,
     ) -> ConsentLink:
         """Asks a subject for a consent outside a redirect: at a counter, by letter, in a message.
 
+        ``sub_party`` is the id of your branch or merchant that asks, if one does.
         Show the QR code or send the link of what you get, then :meth:`wait`. Raises ``CoolingDown`` for a while after
         the subject refused the same, ``WrongState`` while an ask waits, and ``NotEntitled``.
         """
-        return self._driver.run(operations.ask(self._engine, scenario, subject, version, idempotency_key))
+        return self._driver.run(operations.ask(self._engine, scenario, subject, version, sub_party, idempotency_key))
 
     def wait(self, consent_id: str) -> Consent:
         """Waits until the subject has decided, or the time to do so is over: an hour at most. Raises ``NotFound``."""

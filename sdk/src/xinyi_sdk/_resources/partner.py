@@ -1,11 +1,11 @@
 """The partner itself: its rights and its keys."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
 
 from .._operations import partner as operations
-from ..models.partner import PartnerInfo, PartnerKey, Quota, Usage
+from ..models.partner import PartnerInfo, PartnerKey, Quota, SubParty, Usage
 from .base import Resource
 
 
@@ -26,6 +26,10 @@ class Partner(Resource):
         Without them, this month's up to now; 366 days at most. ``by`` is ``day`` or ``month``.
         """
         return self._driver.run(operations.usage(self._engine, first, last, by))
+
+    def sub_parties(self) -> Iterator[SubParty]:
+        """Your branches and merchants, the oldest first. Name one as ``sub_party`` where you ask for a consent."""
+        return self._driver.iterate(lambda cursor: operations.sub_parties(self._engine, cursor))
 
     def keys(self) -> tuple[PartnerKey, ...]:
         """The public keys that this client may authenticate with, the oldest first."""

@@ -63,6 +63,7 @@ from .partner import (
     PartnerInfo,
     PartnerKey,
     Quota,
+    SubParty,
     Usage,
     UsageRow,
 )
@@ -145,6 +146,7 @@ __all__ = [
     "ScenarioSummary",
     "ScenarioVersion",
     "SourceRecord",
+    "SubParty",
     "Subject",
     "SubscriptionSecret",
     "Text",

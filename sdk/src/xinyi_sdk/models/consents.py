@@ -46,8 +46,8 @@ class Consent(Struct, frozen=True, kw_only=True):
     """A subject's consent to one scenario for one partner, as it stood when it was read.
 
     ``units`` are the criteria and fields that an answer may tell; ``form`` is ``separate`` or ``written``; ``uses`` is
-    ``once`` or ``recurring``; ``channel`` is ``redirect`` or ``link``; ``subject`` is the subject's id for this partner
-    alone; the digests (SHA-256) pin the notice that the subject saw and, of a written consent, the text.
+    ``once`` or ``recurring``; ``sub_party`` is the branch or merchant of yours that it is given to; ``channel`` is
+    ``redirect`` or ``link``; ``subject`` is the subject's id for this partner alone; the digests (SHA-256) pin the notice that the subject saw and, of a written consent, the text.
     """
 
     id: str
@@ -57,6 +57,7 @@ class Consent(Struct, frozen=True, kw_only=True):
     form: str
     uses: str
     use_count: int
+    sub_party: str | None = None
     channel: str = "redirect"
     subject: str | None
     created_at: datetime

@@ -37,6 +37,16 @@ class PartnerInfo(Struct, frozen=True, kw_only=True):
     client: PartnerClient
 
 
+class SubParty(Struct, frozen=True, kw_only=True):
+    """A branch or merchant by which the partner acts; ``status`` is ``active`` or ``closed``, for good."""
+
+    id: str
+    name: Text
+    contact: str | None
+    status: str
+    created_at: datetime
+
+
 class PartnerKey(Struct, frozen=True, kw_only=True):
     """A public key that the client may authenticate with. ``id`` is its thumbprint (RFC 7638)."""
 

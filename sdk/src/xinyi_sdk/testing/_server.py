@@ -70,6 +70,7 @@ class _Consent:
     subject: str
     case: Mapping[str, Any]
     state: str = ConsentState.AUTHORISED
+    sub_party: str | None = None
     channel: str = "redirect"
     refusal: str | None = None
     created: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
@@ -150,6 +151,7 @@ class FakeXinyi:
             if agree:
                 asked = msgspec.json.decode(pushed.members["authorization_details"])[0]
                 pushed.consent = self._given(asked["scenario"], answers, case)
+                pushed.consent.sub_party = asked.get("sub_party")
                 back["code"] = token_urlsafe(24)
                 self._codes[back["code"]] = pushed
             else:
@@ -365,6 +367,7 @@ class FakeXinyi:
             raise _Refused("invalid", "/scenario")
         consent = self._given(asked["scenario"], "met", None)
         consent.state, consent.channel = ConsentState.AWAITING_AUTHORISATION, "link"
+        consent.sub_party = asked.get("sub_party")
         shown = ("id", "scenario", "units", "form", "uses", "created_at", "request_expires_at")
         view = {name: each for name, each in _consent_view(consent).items() if name in shown}
         link = f"{ISSUER}/consents/{consent.id}"
@@ -482,6 +485,7 @@ def _consent_view(consent: _Consent) -> dict[str, Any]:
         "form": view["consent"]["form"],
         "uses": view["consent"]["uses"],
         "use_count": consent.use_count,
+        "sub_party": consent.sub_party,
         "channel": consent.channel,
         "subject": consent.subject if decided else None,
         "created_at": _time(consent.created),
