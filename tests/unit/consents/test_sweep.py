@@ -157,3 +157,17 @@ async def test_two_workers_do_each_once(world: World, client: Client, pair: Pair
     found = [leaf["id"] for leaf in await leaves(world) if leaf["event"] == "expired"]
     assert len(found) == len(set(found)) == 150
     assert len(await told(world)) == 150
+
+
+async def test_a_server_sweeps_by_itself(world: World, client: Client, pair: Pair, tmp_path: Path) -> None:
+    asked = await world.asked(client, SCENARIO)
+    world.clock.advance(timedelta(hours=2))
+    server = Services.build(pair.settings(tmp_path, sweep_seconds=3600), world.clock)
+    with anyio.fail_after(10):
+        async with server.opened():
+            server.consent_sweep.start()
+            ended = None
+            while ended is None:
+                await anyio.sleep(0.01)
+                ended = (await stored(world, asked.id)).ended_as
+            await server.consent_sweep.stop()
