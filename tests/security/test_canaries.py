@@ -30,7 +30,7 @@ from xinyi.telemetry.traces import Traces
 from xinyi.wiring import Services
 
 RATES: Final[dict[str, Any]] = dict.fromkeys(("rate_calls", "rate_uploads"), 1_000_000)
-LIBRARIES: Final = ("sqlalchemy", "aiosqlite", "redis", "httpx", "authlib", "uvicorn", "litestar", "asyncio")
+LIBRARIES: Final = ("sqlalchemy", "aiosqlite", "redis", "httpx", "httpx2", "authlib", "uvicorn", "litestar", "asyncio")
 
 
 class Watched:

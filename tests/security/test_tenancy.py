@@ -91,7 +91,7 @@ NAMES_NOTHING: Final = {
     "createEventSubscription", "listEventSubscriptions", "listEvents", "listMyAccessLog", "listMyConsents",
     "listMyDisputes", "exportMyData", "getMyInbox", "markMyInboxRead", "getMyPreferences", "setMyPreferences",
     "listMyRecords", "getMySession", "listMyWithholdings", "withholdMyRecords", "unwithholdMyRecords",
-    "getPartner", "listKeys", "addKey", "listChecks", "getUsage", "getQuota",
+    "getPartner", "listKeys", "addKey", "listChecks", "listSubParties", "getUsage", "getQuota",
 }  # fmt: skip
 BY_THEMSELVES: Final = {
     # what they take is a secret or a list: tests of their own, in this file or where it says
