@@ -62,6 +62,7 @@ async def test_a_partner_sees_how_its_own_consent_stands(
         "form": "separate",
         "uses": "recurring",
         "use_count": 0,
+        "sub_party": None,
         "channel": "redirect",
         "subject": world.services.subjects.pairwise(subject.id, consent.partner_id),
         "created_at": "2026-11-02T08:00:00Z",

@@ -78,7 +78,10 @@ class _AnswerBody(Struct, frozen=True, kw_only=True):
 
 
 class VerifiedReceipt(Struct, frozen=True, kw_only=True):
-    """What a receipt proves. ``sub_party`` is the branch or merchant that the partner acted by. ``entry`` holds every recorded member, also those this version has no name for."""
+    """What a receipt proves. ``entry`` holds every recorded member, also those this version has no name for.
+
+    ``sub_party`` is the branch or merchant that the partner acted by, if it was one.
+    """
 
     id: str
     scenario_id: str

@@ -47,7 +47,8 @@ class Consent(Struct, frozen=True, kw_only=True):
 
     ``units`` are the criteria and fields that an answer may tell; ``form`` is ``separate`` or ``written``; ``uses`` is
     ``once`` or ``recurring``; ``sub_party`` is the branch or merchant of yours that it is given to; ``channel`` is
-    ``redirect`` or ``link``; ``subject`` is the subject's id for this partner alone; the digests (SHA-256) pin the notice that the subject saw and, of a written consent, the text.
+    ``redirect`` or ``link``; ``subject`` is the subject's id for this partner alone; the digests (SHA-256) pin the
+    notice that the subject saw and, of a written consent, the text.
     """
 
     id: str
