@@ -16,6 +16,7 @@ from xinyi.checks.witness import CheckRows, ConsentUses
 from xinyi.consents.http import view
 from xinyi.consents.model import Consent, Party
 from xinyi.consents.witness import ConsentRows
+from xinyi.feedback.model import Feedback, Result
 from xinyi.kernel.clock import CHINA_TIME
 from xinyi.kernel.errors import Code
 from xinyi.kernel.text import Text
@@ -70,7 +71,11 @@ async def test_l10_the_export_has_every_kind_of_thing_that_is_kept_about_a_subje
     s = world.services
     record = await world.record(person, "SOCINS_PAID", **PAID)
     consent = await world.consent(bike, SCENARIO, person)
-    await world.check(ask(bike, consent))
+    checked = await world.check(ask(bike, consent))
+    assert checked.check_id is not None
+    assert bike.partner_id is not None
+    granted = Feedback(result=Result.GRANTED)
+    await s.feedback.give(checked.check_id, granted, partner_id=bike.partner_id, bound_consent_id=None)
     async with s.database.transaction() as tx:
         await s.disputes.open(tx, person.id, record)
         await s.records.withhold(tx, person.id, SCENARIO, "HONOUR")
@@ -90,6 +95,7 @@ async def test_l10_the_export_has_every_kind_of_thing_that_is_kept_about_a_subje
     assert all(export[member] for member in kept_as.values())
     [look] = export["access_log"]
     assert look["receipt"]
+    assert look["entry"]["feedback"]["result"] == "granted"
     assert look["answer"]["outcome"] == "met" or look["answer"]["outcome"] == "not_evidenced"
     assert export["ledger_keys"]
 

@@ -110,7 +110,7 @@ class AccessLog:
         acting = await self._partners.sub_parties_by_id(
             tx, {(consent.partner_id, consent.sub_party_id) for consent in consents.values()}
         )
-        said = await feedback_repo.find_many(tx, partners, [row.id for row in rows])
+        said = await feedback_repo.find_many(tx, partners.keys(), [row.id for row in rows])
         disagreeing = await self._disagreeing(tx, held.values())
         return [
             self._entry(
