@@ -187,6 +187,11 @@ async def new_tenant(platform: Platform, persona: str, word: Word = plain) -> Te
     dispute = await tenant.made(
         "session", "POST", "/v1/me/disputes", json={"record_id": records["SOCINS_PAID"], "statement": word("statement")}
     )
+    async with platform.service("database").transaction() as tx:
+        branch = Text("示例支行", "Sample Branch")
+        sub_party = await platform.service("partners").add_sub_party(
+            tx, partner.client.partner_id, branch, "x@y.example"
+        )
     await Relay(platform.service("database"), platform.clock).run()
     events = await tenant.made("consents", "GET", "/v1/events")
     tenant.things = {
@@ -200,6 +205,7 @@ async def new_tenant(platform: Platform, persona: str, word: Word = plain) -> Te
         "key": added["id"],
         "dispute": dispute["id"],
         "event": events[0]["id"],
+        "sub_party": sub_party.id,
     }
     return tenant
 
