@@ -139,7 +139,13 @@ class Ordinary:
             valid_until=min(whole_seconds(now) + scenario.answer_ttl, consent.expires_at),
             consent_expires_at=consent.expires_at,
         )
-        entry = check_entry(answer, consent_id=consent.id, partner_id=partner_id, reference=asked.reference)
+        entry = check_entry(
+            answer,
+            consent_id=consent.id,
+            partner_id=partner_id,
+            sub_party_id=consent.sub_party_id,
+            reference=asked.reference,
+        )
         await session.execute(
             update(consents).where(consents.c.id == consent.id).values(use_count=consents.c.use_count + 1)
         )
