@@ -145,18 +145,21 @@ async def close_sub_party(tx: AsyncConnection, partner_id: str, sub_party_id: st
     return await _update(tx, update(sub_parties).where(same).values(status=SubPartyStatus.CLOSED))
 
 
+_sub_parties: Final = select(*(sub_parties.c[name] for name in SubParty.__struct_fields__))
+
+
 async def load_sub_parties(
     tx: AsyncConnection, partner_id: str, *, after: str | None = None, limit: int | None = None
 ) -> list[SubParty]:
     """A partner's sub-parties, oldest first, from behind the id ``after`` on."""
-    wanted = select(sub_parties).where(sub_parties.c.partner_id == partner_id).order_by(sub_parties.c.id).limit(limit)
+    wanted = _sub_parties.where(sub_parties.c.partner_id == partner_id).order_by(sub_parties.c.id).limit(limit)
     if after is not None:
         wanted = wanted.where(sub_parties.c.id > after)
-    return [_sub_party(row._asdict()) for row in await tx.execute(wanted)]
+    return [_sub_party(row) for row in await tx.execute(wanted)]
 
 
 _sub_party_by_id: Final = Prepared(
-    lambda dialect: select(sub_parties).where(
+    lambda dialect: _sub_parties.where(
         one_of(dialect, sub_parties.c.partner_id, "partner_ids"), one_of(dialect, sub_parties.c.id, "ids")
     )
 )
@@ -169,8 +172,7 @@ async def load_sub_parties_by_id(tx: AsyncConnection, pairs: Collection[tuple[st
     rows = await _sub_party_by_id.fetch(
         tx, partner_ids=sorted({partner_id for partner_id, _ in pairs}), ids=sorted({each for _, each in pairs})
     )
-    names = sub_parties.c.keys()
-    found = (_sub_party(dict(zip(names, row, strict=True))) for row in rows)
+    found = map(_sub_party, rows)
     return {each.id: each for each in found if (each.partner_id, each.id) in pairs}
 
 
@@ -282,8 +284,8 @@ def _partner(values: Mapping[str, Any], prefix: str = "") -> Partner:
     )
 
 
-def _sub_party(values: Mapping[str, Any]) -> SubParty:
-    return msgspec.convert(values, SubParty)
+def _sub_party(row: Sequence[Any]) -> SubParty:
+    return msgspec.convert(dict(zip(SubParty.__struct_fields__, row, strict=True)), SubParty)
 
 
 def _source(values: Mapping[str, Any], prefix: str = "") -> Source:

@@ -153,3 +153,20 @@ def test_a_client_may_publish_its_keys_itself():
     assert "jwks_uri: the host isn't at a public address" in refused.output
     for both_or_none in ((), ("--jwks", "jwks.json", "--jwks-uri", "https://bank.example/jwks.json")):
         assert "give either --jwks or --jwks-uri" in xinyi(*add, *both_or_none).output
+
+
+def test_branches_are_added_listed_and_closed_for_a_reason() -> None:
+    partner_id = partner()
+    added = done(
+        *("partners", "sub-party", "add", partner_id, "Sample Branch", "--name-zh", "示例支行"),
+        *("--contact", "branch@bank.example", "--reason", "file 7"),
+    )
+    done("partners", "sub-party", "close", partner_id, added, "--reason", "moved")
+    [listed] = json.loads(done("partners", "sub-party", "list", partner_id, "--json"))
+    assert (listed["id"], listed["name"]["zh"], listed["status"]) == (added, "示例支行", "closed")
+    acts = json.loads(done("audit", "acts", "--about", added, "--json"))
+    assert [(each["act"], each["reason"]) for each in acts] == [
+        ("sub_party.closed", "moved"),
+        ("sub_party.added", "file 7"),
+    ]
+    assert xinyi("partners", "sub-party", "close", partner(), added, "--reason", "another's").exit_code == 1
