@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -131,6 +132,33 @@ async def test_a_transaction_sees_what_others_commit_meanwhile(postgres: Postgre
     database = Database(postgres.url)
     async with database.read() as tx:
         assert (await tx.execute(text("SHOW transaction_isolation"))).scalar_one() == "read committed"
+    await database.close()
+
+
+async def test_who_waits_for_another_process_to_finish_writing_keeps_nobody_else_waiting(tmp_path: Path):
+    database = Database(f"sqlite:///{tmp_path / 'x.sqlite3'}")
+    async with database.transaction() as tx:
+        await tx.exec_driver_sql("CREATE TABLE t (x INTEGER)")
+
+    async def write() -> None:
+        async with database.transaction() as tx:
+            await tx.exec_driver_sql("INSERT INTO t VALUES (1)")
+
+    other = sqlite3.connect(tmp_path / "x.sqlite3", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    loop = asyncio.get_running_loop()
+    began, waiting = loop.time(), asyncio.create_task(write())
+    while not database.busy:
+        await asyncio.sleep(0)
+    async with database.read() as tx:
+        assert (await tx.exec_driver_sql("SELECT count(*) FROM t")).scalar_one() == 0
+    assert not waiting.done()
+    assert loop.time() - began < 1
+    other.execute("ROLLBACK")
+    other.close()
+    await waiting
+    async with database.read() as tx:
+        assert (await tx.exec_driver_sql("SELECT count(*) FROM t")).scalar_one() == 1
     await database.close()
 
 
