@@ -9,7 +9,7 @@ import httpx
 
 from demo.surroundings import DemoFailed
 
-_BLOCKS: Final = frozenset({"h1", "h2", "h3", "p", "dt", "dd", "li"})
+_BLOCKS: Final = frozenset({"h1", "h2", "h3", "p", "dt", "dd", "li", "pre"})
 
 
 @dataclass
@@ -18,6 +18,7 @@ class Form:
 
     action: str
     method: str
+    id: str
     fields: dict[str, str] = field(default_factory=dict)
     buttons: list[tuple[str, str]] = field(default_factory=list)
 
@@ -29,41 +30,64 @@ class Block:
     section: str
     tag: str
     text: str = ""
+    holds_others: bool = False
 
 
 class Page(HTMLParser):
-    """The forms and the text of a page."""
+    """The forms, the links and the text of a page."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
         self.forms: list[Form] = []
+        self.links: list[str] = []
         self.blocks: list[Block] = []
         self._section = ""
         self._open: list[Block] = []
+        self._elsewhere: list[tuple[str, tuple[str, str]]] = []
         self.feed(html)
+        for form in self.forms:
+            form.buttons += [button for owner, button in self._elsewhere if owner == form.id]
 
     def texts(self, tag: str, section: str = "") -> list[str]:
-        """What the blocks of this kind say, in one section or everywhere."""
-        return [block.text for block in self.blocks if block.tag == tag and section in {"", block.section}]
+        """What the blocks of this kind that hold no other say, in one section or everywhere."""
+        return [
+            block.text
+            for block in self.blocks
+            if block.tag == tag and section in {"", block.section} and not block.holds_others
+        ]
 
-    def pair(self, *terms: str) -> str:
-        """What the first of these terms that the page has is said to be."""
-        for term, said in zip(self.blocks, self.blocks[1:], strict=False):
-            if term.tag == "dt" and said.tag == "dd" and term.text in terms:
-                return said.text
-        raise DemoFailed(f"the page doesn't say {terms[0]}")
+    def pairs(self, section: str = "") -> list[tuple[str, str]]:
+        """The terms of one section or everywhere, each with what it is said to be."""
+        return [
+            (term.text, said.text)
+            for term, said in zip(self.blocks, self.blocks[1:], strict=False)
+            if term.tag == "dt" and said.tag == "dd" and section in {"", term.section}
+        ]
+
+    def pair(self, term: str) -> str:
+        """What a term is said to be, where the page has it first."""
+        for found, said in self.pairs():
+            if found == term:
+                return said
+        raise DemoFailed(f"the page doesn't say {term}")
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
         if tag == "form":
-            self.forms.append(Form(given.get("action", ""), given.get("method", "get")))
+            self.forms.append(Form(given.get("action", ""), given.get("method", "get"), given.get("id", "")))
         elif tag == "input" and self.forms:
             self.forms[-1].fields[given.get("name", "")] = given.get("value", "")
+        elif tag == "button" and "form" in given:
+            self._elsewhere.append((given["form"], (given.get("name", ""), given.get("value", ""))))
         elif tag == "button" and self.forms:
             self.forms[-1].buttons.append((given.get("name", ""), given.get("value", "")))
+        elif tag == "a":
+            self.links.append(given.get("href", ""))
         elif tag == "section":
             self._section = given.get("aria-labelledby", "")
         elif tag in _BLOCKS:
+            for around in self._open:
+                around.holds_others = True
             self._open.append(Block(self._section, tag))
             self.blocks.append(self._open[-1])
 
@@ -91,6 +115,12 @@ class Person:
     def visit(self, url: str) -> str:
         """Opens ``url`` (absolute, or a path) and follows redirects; gives the address where that ends."""
         return self._follow(self._browser.get(urljoin(self._origin, url)))
+
+    def download(self, path: str) -> bytes:
+        """What a link of the page leads to, kept as it is."""
+        response = self._browser.get(urljoin(self._origin, path))
+        response.raise_for_status()
+        return response.content
 
     def press(self, name: str, value: str, *, at: str = "") -> str:
         """Presses the button ``name=value`` of the first form whose action ends with ``at``, as :meth:`visit`."""

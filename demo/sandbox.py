@@ -36,13 +36,14 @@ class Member:
 class Sandbox:
     """An installation in ``folder``. Each command is told to ``announce`` before it runs, as it can be pasted.
 
-    Settings of the surroundings don't reach it, but for the variables in ``kept``.
+    Settings of the surroundings don't reach it, but for the variables in ``kept``. A ``quiet`` one logs warnings alone.
     """
 
-    def __init__(self, folder: Path, announce: Announce, *, kept: Collection[str] = ()) -> None:
+    def __init__(self, folder: Path, announce: Announce, *, kept: Collection[str] = (), quiet: bool = False) -> None:
         self.folder = folder
         self._announce = announce
-        self._environment = without_settings(kept)
+        self._environment = {**without_settings(kept), **({"XINYI_LOG_LEVEL": "WARNING"} if quiet else {})}
+        self._environment.pop("FORCE_COLOR", None)  # what commands print is read here, not seen
         self.server: Popen[str] | None = None
         """The server's process, once it is :meth:`serving`."""
         self._config = folder / "xinyi.toml"

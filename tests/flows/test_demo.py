@@ -23,6 +23,8 @@ ADVERSE = {
     "PYTHONIOENCODING": "ascii",
 }
 """What an operator may have set for installations of their own."""
+LONGEST = 60
+"""Lines: people read the whole story, or none of it."""
 
 
 def run(program: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -41,8 +43,21 @@ def test_the_demo_runs_whatever_is_set_around_it(tmp_path: Path) -> None:
     result = run("demo", tmp_path)
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[-1] == "demo: 2 checks answered, 2 refused, 2 receipts verified offline"
-    for said_by_the_page in ("支付押金后骑行", "Pay the deposit and ride", "365 days", "Act of bravery", "Any number"):
-        assert said_by_the_page in result.stdout
+    for said_by_the_page in (
+        "支付押金后骑行",
+        "Pay the deposit and ride",
+        "365 days",
+        "Water bills paid on time and so on, 11 in all",
+        "可多次核验",
+        "纳税缴费信用级别：满足；连续按时申报缴纳：满足；社会保险费缴纳：未见佐证",
+        "RIDE-2026-000123，告知对方 they learnt: 总结果：满足公布的条件",
+        "已写入公开账本，此后不能更改或删除",
+    ):
+        assert said_by_the_page in " ".join(result.stdout.replace("│", "").split())
+    assert result.stdout.count("✓ 与预览一致") == 2
+    assert "✓ 下载凭证，自行核对：第 3 条，共 6 条" in result.stdout
+    assert "consent.withdrawn  withdrawn_by_subject" in result.stdout
+    assert len(result.stdout.splitlines()) <= LONGEST
     assert list(tmp_path.iterdir()) == []
 
 
