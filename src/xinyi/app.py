@@ -24,7 +24,7 @@ from .ledger.http import LedgerController
 from .oauth.http import OAuthController
 from .oauth.metadata import PROTECTED_RESOURCE
 from .oauth.middleware import AuthMiddleware
-from .oauth.pages import AuthorizeController, SandboxSignInController, UpstreamSignInController
+from .oauth.pages import UPSTREAM_SIGN_IN, AuthorizeController, SandboxSignInController
 from .openapi.document import Document, document
 from .openapi.pages import reference
 from .partners.http import PartnerController
@@ -101,7 +101,7 @@ def create_app(settings: Settings, clock: Clock | None = None, telemetry: Teleme
         route_handlers=[
             *API,
             *PAGES,
-            SandboxSignInController if settings.sign_in is None else UpstreamSignInController,
+            *((SandboxSignInController,) if settings.sign_in is None else UPSTREAM_SIGN_IN),
             reference(api_document, settings.issuer),
         ],
         dependencies={

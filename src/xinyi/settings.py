@@ -108,6 +108,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The claim that carries the USCC (GB 32100) of the company that the person acts for, if that is told."""
     sign_in_name_claim: str = "name"
     sign_in_company_name_claim: str = "company_name"
+    representative_minutes: Annotated[int, Meta(ge=1, le=720)] = 15
+    """So long after signing in a representative may decide for their company; then the sign-in is asked again."""
     outbound_loopback: str = ""
     """Origins on the loopback, such as ``http://127.0.0.1:9000``, with spaces between them, that partners' addresses
     (``jwks_uri``, webhooks) may name. For the sandbox alone: elsewhere they name public addresses by https."""

@@ -206,7 +206,14 @@ class Services(Struct, frozen=True, kw_only=True):
             database, clock, journal, reminders, seconds=settings.sweep_seconds, mail=(notices.send,)
         )
         rates = Rates(cache, clock, settings)
-        sessions = Sessions(cache, clock, keys.opaque, rates, secure=settings.issuer.startswith("https:"))
+        sessions = Sessions(
+            cache,
+            clock,
+            keys.opaque,
+            rates,
+            secure=settings.issuer.startswith("https:"),
+            representative_within=timedelta(minutes=settings.representative_minutes),
+        )
         oauth = OAuthService(
             settings,
             keys,

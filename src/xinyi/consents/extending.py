@@ -112,7 +112,9 @@ class ExtensionService:
             extension = await self._awaiting(tx, consent, self._clock.now())
             return consent, extension, await self._consents.notice(tx, consent, language)
 
-    async def grant(self, consent_id: str, extension_id: str, subject_id: str) -> Consent:
+    async def grant(
+        self, consent_id: str, extension_id: str, subject_id: str, *, representative_id: str | None = None
+    ) -> Consent:
         """The subject agrees. Raises ``XinyiError``: NOT_FOUND, WRONG_STATE, CONSENT_OUTDATED, PARTNER_SUSPENDED."""
         async with self._database.transaction() as tx:
             consent, extension, now = await self._decide(tx, consent_id, extension_id, subject_id)
@@ -128,17 +130,21 @@ class ExtensionService:
             await repo.update_extension(tx, granted)
             if consent.form is ConsentForm.WRITTEN:
                 await self._consents.renew_copy(tx, extended, now)
-            await self._journal.write(tx, now, Change(Event.EXTENDED, extended, granted, Party.SUBJECT))
+            change = Change(Event.EXTENDED, extended, granted, Party.SUBJECT, representative_id)
+            await self._journal.write(tx, now, change)
             return extended
 
-    async def refuse(self, consent_id: str, extension_id: str, subject_id: str) -> Consent:
+    async def refuse(
+        self, consent_id: str, extension_id: str, subject_id: str, *, representative_id: str | None = None
+    ) -> Consent:
         """The subject refuses: the consent ends when it would have. Raises ``XinyiError``: NOT_FOUND, WRONG_STATE."""
         async with self._database.transaction() as tx:
             consent, extension, now = await self._decide(tx, consent_id, extension_id, subject_id)
             refused = replace(extension, decided_at=now, decision=Decision.REFUSED)
             kept = replace(consent, extension_due_at=None)
             await repo.update_extension(tx, refused)
-            await self._journal.write(tx, now, Change(Event.EXTENSION_REJECTED, kept, refused, Party.SUBJECT))
+            change = Change(Event.EXTENSION_REJECTED, kept, refused, Party.SUBJECT, representative_id)
+            await self._journal.write(tx, now, change)
             return kept
 
     async def _decide(

@@ -18,12 +18,16 @@ from .model import Consent, Event, Extension, Party
 
 
 class Change(Struct, frozen=True):
-    """A consent as it is after ``event``. ``by`` decided about the ``extension``, when the event is about one."""
+    """A consent as it is after ``event``. ``by`` decided about the ``extension``, when the event is about one.
+
+    ``representative_id`` did it for a company.
+    """
 
     event: Event
     consent: Consent
     extension: Extension | None = None
     by: Party | None = None
+    representative_id: str | None = None
 
 
 class Journal:
@@ -52,6 +56,12 @@ class Journal:
             return None
         return self._subjects.pairwise(consent.subject_id, consent.partner_id)
 
+    def representative(self, consent: Consent, representative_id: str | None) -> str | None:
+        """A representative as their company alone knows them: by nothing that a partner has."""
+        if representative_id is None or consent.subject_id is None:
+            return None
+        return self._subjects.pairwise(representative_id, consent.subject_id)
+
     async def _log(self, tx: AsyncConnection, at: datetime, *changes: Change) -> None:
         entries = [NewEntry("consent", each.consent.id, canonical_json(self._body(each, at))) for each in changes]
         await self._ledger.append(tx, entries, at)
@@ -70,6 +80,8 @@ class Journal:
             },
             "sub_party": consent.sub_party_id,
             "subject": self.pairwise(consent),
+            "representative": self.representative(consent, consent.representative_id),
+            "acted_by": self.representative(consent, change.representative_id),
             "units": consent.units,
             "notice_digest": consent.notice_digest,
             "text_digest": consent.text_digest,

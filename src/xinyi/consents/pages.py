@@ -164,13 +164,24 @@ class ConsentPages(Controller):
                     return await _preview(
                         request, consents, extensions, previews, consent_id, session, csrf, language, extension
                     )
+                case "agree" if not sessions.decides(session):
+                    return Redirect(f"{SIGN_IN}?next={quote(page_path(consent_id))}", status_code=303)
                 case "refuse" if extension is not None:
-                    await extensions.refuse(consent_id, extension, session.subject_id)
+                    await extensions.refuse(
+                        consent_id, extension, session.subject_id, representative_id=session.representative_id
+                    )
                 case "refuse":
                     await _require_link(consents, consent_id, session, language)
-                    await consents.reject(consent_id, subject_id=session.subject_id, kind=session.kind)
+                    await consents.reject(
+                        consent_id,
+                        subject_id=session.subject_id,
+                        kind=session.kind,
+                        representative_id=session.representative_id,
+                    )
                 case "agree" if extension is not None:
-                    await extensions.grant(consent_id, extension, session.subject_id)
+                    await extensions.grant(
+                        consent_id, extension, session.subject_id, representative_id=session.representative_id
+                    )
                 case "agree":
                     notice = await _require_link(consents, consent_id, session, language)
                     if notice.digest != form.get("notice"):  # it changed since it was shown: show it again

@@ -240,8 +240,10 @@ class ConsentService:
             ]
             if told.text is not None:
                 await self.sign_copy(tx, given, told.partner, told.sub_party, told.text, now)
-            changes = [Change(Event.WITHDRAWN, each) for each in superseded]
-            await self._journal.write(tx, now, *changes, Change(Event.AUTHORISED, given))
+            changes = [Change(Event.WITHDRAWN, each, representative_id=representative_id) for each in superseded]
+            await self._journal.write(
+                tx, now, *changes, Change(Event.AUTHORISED, given, representative_id=representative_id)
+            )
             return given
 
     async def require_acting(self, tx: AsyncConnection, consent: Consent) -> None:
@@ -250,7 +252,9 @@ class ConsentService:
         if sub_party is not None and not sub_party.active:
             raise XinyiError(Code.NOT_ENTITLED, "the sub-party is closed")
 
-    async def reject(self, consent_id: str, *, subject_id: str, kind: str) -> Consent:
+    async def reject(
+        self, consent_id: str, *, subject_id: str, kind: str, representative_id: str | None = None
+    ) -> Consent:
         """The subject refuses. Raises as :meth:`authorise`."""
         async with self._database.transaction() as tx:
             consent = await self._locked(tx, consent_id)
@@ -265,16 +269,16 @@ class ConsentService:
                 ended_by=Party.SUBJECT,
                 end_reason=EndReason.REFUSED,
             )
-            await self._journal.write(tx, now, Change(Event.REJECTED, rejected))
+            await self._journal.write(tx, now, Change(Event.REJECTED, rejected, representative_id=representative_id))
             return rejected
 
-    async def withdraw(self, consent_id: str, by: Party, who: str) -> Consent:
+    async def withdraw(self, consent_id: str, by: Party, who: str, *, representative_id: str | None = None) -> Consent:
         """Ends the consent at once: no check that starts after this returns is answered under it.
 
-        ``who`` is the subject's, the partner's or the operator's id. A consent that is used up or whose time is over
-        can be withdrawn as well, which ends the right to fetch its answers again; one that is withdrawn already stays
-        as it is. Raises ``XinyiError``: NOT_FOUND when it isn't theirs, WRONG_STATE when it was never given and isn't
-        asked for any more.
+        ``who`` is the subject's, the partner's or the operator's id, ``representative_id`` who acts for a company. A
+        consent that is used up or whose time is over can be withdrawn as well, which ends the right to fetch its answers
+        again; one that is withdrawn already stays as it is. Raises ``XinyiError``: NOT_FOUND when it isn't theirs,
+        WRONG_STATE when it was never given and isn't asked for any more.
         """
         async with self._database.transaction() as tx:
             consent = await self._locked(tx, consent_id, by, who)
@@ -285,7 +289,7 @@ class ConsentService:
             # What has run its course may be withdrawn too: its answers aren't given again then.
             _require(present, *OPEN, ConsentState.CONSUMED, *((ConsentState.EXPIRED,) if consent.given else ()))
             withdrawn = _withdrawn(consent, by, _WITHDRAWALS[by], now)
-            await self._journal.write(tx, now, Change(Event.WITHDRAWN, withdrawn))
+            await self._journal.write(tx, now, Change(Event.WITHDRAWN, withdrawn, representative_id=representative_id))
             return withdrawn
 
     async def give_up(self, consent_id: str, partner_id: str, client_id: str) -> Consent:
@@ -299,24 +303,24 @@ class ConsentService:
             raise XinyiError(Code.NOT_ENTITLED, "the client is disabled")
         return await self.withdraw(consent_id, Party.PARTNER, partner_id)
 
-    async def pause(self, consent_id: str, subject_id: str) -> Consent:
+    async def pause(self, consent_id: str, subject_id: str, *, representative_id: str | None = None) -> Consent:
         """Checks are refused until the subject resumes. Raises ``XinyiError``: NOT_FOUND, WRONG_STATE."""
         async with self._database.transaction() as tx:
             consent = await self._locked(tx, consent_id, Party.SUBJECT, subject_id)
             now = whole_seconds(self._clock.now())
             _require(state(consent, now), ConsentState.AUTHORISED)
             paused = replace(consent, paused_at=now)
-            await self._journal.write(tx, now, Change(Event.PAUSED, paused))
+            await self._journal.write(tx, now, Change(Event.PAUSED, paused, representative_id=representative_id))
             return paused
 
-    async def resume(self, consent_id: str, subject_id: str) -> Consent:
+    async def resume(self, consent_id: str, subject_id: str, *, representative_id: str | None = None) -> Consent:
         """Undoes a pause; the consent ends when it would have ended. Raises ``XinyiError``: NOT_FOUND, WRONG_STATE."""
         async with self._database.transaction() as tx:
             consent = await self._locked(tx, consent_id, Party.SUBJECT, subject_id)
             now = whole_seconds(self._clock.now())
             _require(state(consent, now), ConsentState.PAUSED)
             resumed = replace(consent, paused_at=None)
-            await self._journal.write(tx, now, Change(Event.RESUMED, resumed))
+            await self._journal.write(tx, now, Change(Event.RESUMED, resumed, representative_id=representative_id))
             return resumed
 
     async def find(self, tx: AsyncConnection, consent_id: str) -> Consent:
@@ -441,6 +445,10 @@ class ConsentService:
     def pairwise(self, consent: Consent) -> str | None:
         """The subject as the partner knows them, once they have agreed: a refusal doesn't tell who refused."""
         return self._journal.pairwise(consent)
+
+    def representative(self, consent: Consent) -> str | None:
+        """Who agreed for a company, as that company alone knows them; ``None`` when nobody acted for the subject."""
+        return self._journal.representative(consent, consent.representative_id)
 
     def _scenario(self, consent: Consent) -> Scenario:
         return self._scenarios.version(consent.scenario_id, consent.scenario_version)

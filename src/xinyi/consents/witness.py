@@ -39,6 +39,7 @@ class _Entry(Struct, frozen=True):
     scenario: _Scenario
     sub_party: str | None
     subject: str | None
+    representative: str | None
     units: tuple[str, ...]
     notice_digest: str | None
     text_digest: str | None
@@ -93,6 +94,10 @@ class ConsentRows:
             if consent.given and consent.subject_id is not None:
                 subject = self._pairwise(consent.subject_id, consent.partner_id)
             pairs["subject_id"] = (entry.subject, subject)
+            representative = None
+            if consent.representative_id is not None and consent.subject_id is not None:
+                representative = self._pairwise(consent.representative_id, consent.subject_id)
+            pairs["representative_id"] = (entry.representative, representative)
         consented = self._scenarios.consented(*msgspec.structs.astuple(scenario))
         if consented is not None:
             pairs["form"] = (consented.consent.form, consent.form)

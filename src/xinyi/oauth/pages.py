@@ -24,11 +24,13 @@ from .metadata import AUTHORIZE
 from .par import PushedRequest
 from .service import OAuthService
 from .sign_in import PURPOSE, SandboxSignIn
-from .upstream import BACK, START, SignInFailed, UpstreamSignIn
+from .upstream import BACK, LOGOUT, START, LogoutRefused, SignInFailed, UpstreamSignIn
 
 PORTAL: Final = "/me"
 
 _NOT_TO_DECIDE: Final = frozenset({Code.NOT_ENTITLED, Code.WRONG_STATE, Code.NOT_FOUND, Code.PARTNER_SUSPENDED})
+
+_UNSTORED: Final = {"cache-control": "no-store"}
 
 _OVER: Final = Text("请求已失效", "This request is over")
 _START_AGAIN: Final = Text(
@@ -131,6 +133,8 @@ class AuthorizeController(Controller):
         match form.get("decision"):
             case "refuse":
                 return await self._refuse(oauth, consents, pushed, session, request_uri)
+            case "agree" if session is not None and not oauth.sessions.decides(session):
+                return _sign_in(request, oauth, browser, session, pushed, form_fields(client_id, request_uri))
             case "agree" if session is not None:
                 return await self._agree(request, oauth, consents, pushed, session, form)
             case "preview" if session is not None:
@@ -156,6 +160,7 @@ class AuthorizeController(Controller):
                     pushed.consent_id,
                     subject_id=session.subject_id,
                     kind=session.kind,
+                    representative_id=session.representative_id,
                 )
             except XinyiError as error:
                 if error.code not in _NOT_TO_DECIDE:
@@ -291,6 +296,25 @@ class UpstreamSignInController(Controller):
         if old is not None:
             await oauth.sessions.end(old)
         return _with(redirect(next_path), cookie)
+
+
+class BackChannelLogoutController(Controller):
+    """Where the provider says who is signed out. The application routes it when one is configured."""
+
+    include_in_schema = False
+
+    @post(LOGOUT, status_code=HTTPStatus.OK, request_max_body_size=MAX_BODY)
+    async def log_out(self, request: Request[Any, Any, Any], oauth: NamedDependency[OAuthService]) -> Response[Any]:
+        """Ends the sessions of whom the ``logout_token`` names (OpenID Connect Back-Channel Logout 1.0 §2.5–2.8)."""
+        try:
+            await _upstream(oauth).log_out(required(await read_form(request), "logout_token"))
+        except (OAuthError, LogoutRefused):
+            error = {"error": ErrorCode.INVALID_REQUEST.value}
+            return Response(error, status_code=HTTPStatus.BAD_REQUEST, headers=_UNSTORED)
+        return Response(None, headers=_UNSTORED)
+
+
+UPSTREAM_SIGN_IN: Final = (UpstreamSignInController, BackChannelLogoutController)
 
 
 def _sign_in_page(request: Request[Any, Any, Any], oauth: OAuthService) -> Response[Any]:

@@ -40,14 +40,19 @@ from ..subjects.service import SubjectService
 from ..web.body import decode_json
 from ..web.outbound import trusted
 from ..web.pages import page
-from ..web.session import Sessions, SubjectSession
+from ..web.session import Sessions, SubjectSession, Upstream
 from .jose import KEY_TYPES, JwtProblem, UnverifiedJwt, check_times, read_jwt
 
 START: Final = "/sign-in/start"
 BACK: Final = "/sign-in/back"
+LOGOUT: Final = "/sign-in/back-channel-logout"
 WITHIN: Final = timedelta(minutes=15)
 """How long somebody may take at the provider."""
 
+_LOGOUT_TYPE: Final = "logout+jwt"
+_LOGOUT_EVENT: Final = "http://schemas.openid.net/event/backchannel-logout"
+_LOGOUT_WITHIN: Final = timedelta(minutes=5)
+"""How old a logout token may be."""
 _EARLY: Final = 10.0
 _KEPT: Final = timedelta(minutes=10)
 _AGAIN: Final = timedelta(seconds=30)
@@ -68,12 +73,17 @@ class SignInFailed(Exception):
         self.next_path = next_path
 
 
+class LogoutRefused(Exception):
+    """Nobody is signed out: the token isn't one to go by."""
+
+
 class _Pending(Struct, frozen=True):
     """Somebody is at the provider. What the answer must match is made from the state, which isn't kept."""
 
     browser: str
     next_path: str
     kind: SubjectKind
+    asked_at: datetime
 
 
 class _Metadata(Struct, frozen=True):
@@ -144,7 +154,7 @@ class UpstreamSignIn:
         """The address at the provider. Raises :class:`SignInFailed` when the provider can't be reached."""
         metadata = await self._provider.metadata()
         state = new_opaque()
-        pending = _Pending(browser, next_path, kind)
+        pending = _Pending(browser, next_path, kind, self._clock.now())
         await self._cache.put(self._key(state), WITHIN, msgspec.json.encode(pending))
         async with self._client(metadata) as client:
             url, _ = client.create_authorization_url(
@@ -193,6 +203,43 @@ class UpstreamSignIn:
             kind=subject.kind.value,
             display_name=self._display_name(claims, subject.kind),
             representative_id=None if representative is None else ids[representative],
+            upstream=Upstream(self._names(claims), pending.asked_at),
+        )
+
+    async def log_out(self, logout_token: str) -> None:
+        """Ends the sessions of whom the provider signs out (OpenID Connect Back-Channel Logout 1.0 §2.6).
+
+        Of a token that names a person and one of their sessions there, all of the person's end. Raises
+        :class:`LogoutRefused` for a token that isn't the provider's, isn't for us or for this, is old, or came before.
+        """
+        try:
+            token = await self._signed(logout_token)
+            self._check_logout(token)
+            jti = token.text("jti")
+        except (JwtProblem, _Unfit, SignInFailed, httpx2.HTTPError, XinyiError):
+            raise LogoutRefused from None
+        once = f"logout:{keyed_hash(self._opaque, 'logout', jti)}"
+        if not await self._cache.add(once, _LOGOUT_WITHIN + timedelta(seconds=_EARLY)):
+            raise LogoutRefused
+        await self._sessions.sign_out(self._names(token.claims))
+
+    def _check_logout(self, token: UnverifiedJwt) -> None:
+        claims, events = token.claims, token.claims.get("events")
+        if str(token.header.get("typ")).lower().removeprefix("application/") != _LOGOUT_TYPE or "nonce" in claims:
+            raise _Unfit
+        if not isinstance(events, dict) or not isinstance(events.get(_LOGOUT_EVENT), dict):
+            raise _Unfit
+        named = [name for name in ("sub", "sid") if name in claims]
+        if not named or not all(token.text(name, 255) for name in named):
+            raise _Unfit
+        self._check_recent(token, _LOGOUT_WITHIN)
+
+    def _names(self, claims: Mapping[str, Any]) -> tuple[str, ...]:
+        """What :meth:`Sessions.sign_out` knows the person and their session at the provider by."""
+        return tuple(
+            keyed_hash(self._opaque, f"upstream {name}", f"{self._settings.issuer}\0{value}")
+            for name in ("sub", "sid")
+            if isinstance(value := claims.get(name), str)
         )
 
     async def _claims(self, metadata: _Metadata, state: str, code: str) -> dict[str, Any]:
@@ -216,26 +263,37 @@ class UpstreamSignIn:
 
     async def _checked(self, text: str, nonce: str) -> dict[str, Any]:
         """The claims of an ID token that is for us and for this sign-in (OpenID Connect Core §3.1.3.7)."""
+        token = await self._signed(text)
+        audience = token.claims["aud"]
+        if isinstance(audience, list) and len(audience) > 1 and "azp" not in token.claims:
+            raise _Unfit
+        if token.claims.get("azp", self._settings.client_id) != self._settings.client_id:
+            raise _Unfit
+        if not hmac.compare_digest(token.text("nonce").encode(), nonce.encode()):
+            raise _Unfit
+        self._check_recent(token, WITHIN)
+        token.text("sub", 255)
+        return token.claims
+
+    async def _signed(self, text: str) -> UnverifiedJwt:
+        """A token of the provider's that is for us."""
         token = read_jwt(text)
         jwk = _key(await self._provider.keys(), token) or _key(await self._provider.keys(again=True), token)
         if jwk is None or not token.is_signed_by(public_key(jwk)):
             raise _Unfit
         audience = token.claims.get("aud")
-        client_id = self._settings.client_id
-        audiences = audience if isinstance(audience, list) else [audience]
-        if client_id not in audiences or (len(audiences) > 1 and "azp" not in token.claims):
+        if self._settings.client_id not in (audience if isinstance(audience, list) else [audience]):
             raise _Unfit
-        if token.claims.get("iss") != self._settings.issuer or token.claims.get("azp", client_id) != client_id:
+        if token.claims.get("iss") != self._settings.issuer:
             raise _Unfit
-        if not hmac.compare_digest(token.text("nonce").encode(), nonce.encode()):
-            raise _Unfit
+        return token
+
+    def _check_recent(self, token: UnverifiedJwt, within: timedelta) -> None:
         now = self._clock.now()
         issued = token.moment("iat")
-        if token.moment("exp") is None or issued is None or issued < (now - WITHIN).timestamp():
+        if token.moment("exp") is None or issued is None or issued < (now - within).timestamp():
             raise _Unfit
         check_times(token, now, early=_EARLY)
-        token.text("sub", 255)
-        return token.claims
 
     def _who(self, kind: SubjectKind, claims: Mapping[str, Any]) -> tuple[Identifier, Identifier | None]:
         """The subject, and for a company who acts for it."""

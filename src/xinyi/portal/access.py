@@ -53,6 +53,7 @@ class AccessLog:
         self._scenarios = scenarios
         self._catalogue = catalogue
         self._ledger = ledger
+        self._subjects = subjects
         self._witness = CheckRows(subjects.pairwise)
 
     async def page(self, subject_id: str, *, limit: int, before: str | None = None) -> tuple[list[Access], str | None]:
@@ -178,6 +179,7 @@ class AccessLog:
             purpose=scenario.purpose,
             consent_id=row.consent_id,
             authorised_by=Authoriser.SELF if consent.representative_id is None else Authoriser.REPRESENTATIVE,
+            representative=self._representative(consent),
             authorised_at=consent.authorised_at,
             reference=row.reference,
             outcome=row.outcome,
@@ -186,6 +188,11 @@ class AccessLog:
             feedback=None if said is None else said.feedback,
             proof=proof,
         )
+
+    def _representative(self, consent: Consent) -> str | None:
+        if consent.representative_id is None or consent.subject_id is None:
+            return None
+        return self._subjects.pairwise(consent.representative_id, consent.subject_id)
 
     def _facts(self, row: CheckRow, answer: Answer) -> list[ToldFact]:
         """What was told beside the overall outcome."""

@@ -25,9 +25,13 @@ async def signed_in(request: Request[Any, Any, Any]) -> SubjectSession:
 async def acting(
     request: Request[Any, Any, Any], sessions: NamedDependency[Sessions], csrf_token: CsrfToken = None
 ) -> SubjectSession:
-    """The dependency ``actor``, for what changes something. Raises ``XinyiError(CSRF)``."""
+    """The dependency ``actor``, for what changes something.
+
+    Raises ``XinyiError``: CSRF, or SESSION_REQUIRED when a company's representative has to sign in again.
+    """
     session = session_of(request)
     sessions.check_csrf(session, CSRF_PURPOSE, csrf_token)
+    sessions.require_deciding(session)
     return session
 
 

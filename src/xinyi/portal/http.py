@@ -74,7 +74,9 @@ class MeController(Controller):
         portal: NamedDependency[PortalService],
     ) -> Envelope[MyConsent]:
         """Ends the consent at once, tokens included. Doing it again changes nothing and answers the same."""
-        consent = await consents.withdraw(consent_id, Party.SUBJECT, actor.subject_id)
+        consent = await consents.withdraw(
+            consent_id, Party.SUBJECT, actor.subject_id, representative_id=actor.representative_id
+        )
         return Envelope(await portal.consent(consent, actor.subject_id))
 
     @post(
@@ -92,7 +94,7 @@ class MeController(Controller):
         portal: NamedDependency[PortalService],
     ) -> Envelope[MyConsent]:
         """Checks under the consent are refused until the subject resumes it."""
-        consent = await consents.pause(consent_id, actor.subject_id)
+        consent = await consents.pause(consent_id, actor.subject_id, representative_id=actor.representative_id)
         return Envelope(await portal.consent(consent, actor.subject_id))
 
     @post(
@@ -110,7 +112,7 @@ class MeController(Controller):
         portal: NamedDependency[PortalService],
     ) -> Envelope[MyConsent]:
         """Undoes a pause; the consent ends when it would have ended."""
-        consent = await consents.resume(consent_id, actor.subject_id)
+        consent = await consents.resume(consent_id, actor.subject_id, representative_id=actor.representative_id)
         return Envelope(await portal.consent(consent, actor.subject_id))
 
     @get("/inbox", operation_id="getMyInbox", summary="What waits for me", responses=problems(*OF_READ))

@@ -28,6 +28,13 @@ class Named(Struct, frozen=True):
 
 
 PartnerAsked = Annotated[Named, Meta(description="Who asked.")]
+Representative = Annotated[
+    str,
+    Meta(
+        description="Who acted for the company, by a code that the company alone knows them by.",
+        examples=["psn_8Zt0J1yKqvGm3nRcW5xbL2sDfH7pEaUo"],
+    ),
+]
 SubPartyAsked = Annotated[Named, Meta(description="The partner's branch or merchant that asked, if one did.")]
 
 
@@ -56,6 +63,7 @@ class MyConsent(Struct, frozen=True, kw_only=True):
     notice_digest: Annotated[str, Meta(description="The digest of the notice that was shown.")] | None
     created_at: Annotated[datetime, Meta(tz=True, description="When it was asked for.")]
     authorised_at: Annotated[datetime, Meta(tz=True, description="When the subject agreed.")] | None
+    representative: Representative | None
     expires_at: Annotated[datetime, Meta(tz=True, description="When it ends by itself.")] | None
     ended: MyEnd | None
 
@@ -183,6 +191,7 @@ class Access(Struct, frozen=True, kw_only=True):
     purpose: Annotated[Text, Meta(description="What for, as the subject agreed.")]
     consent_id: Annotated[str, Meta(description="The consent.", examples=["cns_01kb0x4m9v5w8q2r7s3t6y1zab"])]
     authorised_by: Annotated[Authoriser, Meta(description="Who agreed.")]
+    representative: Representative | None
     authorised_at: Annotated[datetime, Meta(tz=True, description="When they agreed.")] | None
     reference: Annotated[str, Meta(description="The partner's case number, as given.", examples=["LOAN-2026-000123"])]
     outcome: Annotated[str, Meta(description="The overall outcome, if it was answered.", examples=["met"])] | None
@@ -287,6 +296,7 @@ def my_consent(
     consent: Consent,
     partner: Partner,
     sub_party: SubParty | None,
+    representative: str | None,
     scenario: Scenario,
     last_used_at: datetime | None,
     at: datetime,
@@ -308,6 +318,7 @@ def my_consent(
         notice_digest=consent.notice_digest,
         created_at=consent.created_at,
         authorised_at=consent.authorised_at,
+        representative=representative,
         expires_at=consent.expires_at,
         ended=None if ended is None else MyEnd(ended.at, ended.by, ended.reason),
     )

@@ -21,7 +21,7 @@ from ..scenarios.registry import Registry
 from ..storage.database import Database
 from ..web.forms import read_form
 from ..web.page_errors import PAGE_ERRORS
-from ..web.pages import SIGN_IN, page
+from ..web.pages import SIGN_IN, on_page_error, page
 from ..web.session import Sessions, SubjectSession
 from .access import AccessLog
 from .guards import CSRF_PURPOSE
@@ -39,12 +39,19 @@ PAGE: Final = 10
 """Entries of the access log on one page."""
 
 
+def _on_error(request: Request[Any, Any, Any], error: XinyiError) -> Response[Any]:
+    """Who posted without a session, or is to sign in again to decide for a company, is led to that and back to me."""
+    if error.code is Code.SESSION_REQUIRED and request.method == "POST":
+        return Redirect(f"{SIGN_IN}?next={ME}", status_code=303)
+    return on_page_error(request, error)
+
+
 class PortalPages(Controller):
     """Pages of the signed-in subject."""
 
     path = ME
     include_in_schema = False
-    exception_handlers = PAGE_ERRORS
+    exception_handlers = {**PAGE_ERRORS, XinyiError: _on_error}  # noqa: RUF012 (Litestar's own form)
 
     @get()
     async def me(
@@ -77,13 +84,14 @@ class PortalPages(Controller):
     ) -> Redirect:
         """A button of a consent: ``withdraw``, ``pause`` or ``resume``."""
         session, _ = await _acting(request, sessions)
+        acting = {"representative_id": session.representative_id}
         match change:
             case "withdraw":
-                await consents.withdraw(consent_id, Party.SUBJECT, session.subject_id)
+                await consents.withdraw(consent_id, Party.SUBJECT, session.subject_id, **acting)
             case "pause":
-                await consents.pause(consent_id, session.subject_id)
+                await consents.pause(consent_id, session.subject_id, **acting)
             case "resume":
-                await consents.resume(consent_id, session.subject_id)
+                await consents.resume(consent_id, session.subject_id, **acting)
             case _:
                 raise XinyiError(Code.NOT_FOUND)
         return Redirect(ME, status_code=303)
@@ -275,7 +283,7 @@ class PortalPages(Controller):
     @post("/sign-out", request_max_body_size=MAX_FORM)
     async def sign_out(self, request: Request[Any, Any, Any], sessions: NamedDependency[Sessions]) -> Redirect:
         """Ends the session at once."""
-        session, _ = await _acting(request, sessions)
+        session, _ = await _posted(request, sessions)
         return Redirect(SIGN_IN, status_code=303, cookies=[await sessions.end(session)])
 
 
@@ -304,9 +312,16 @@ def _download(body: bytes, name: str, media_type: MediaType) -> Response[bytes]:
     return Response(body, media_type=media_type, headers=headers)
 
 
-async def _acting(request: Request[Any, Any, Any], sessions: Sessions) -> tuple[SubjectSession, dict[str, str]]:
+async def _posted(request: Request[Any, Any, Any], sessions: Sessions) -> tuple[SubjectSession, dict[str, str]]:
     """Who posts a form, and what it says. Raises ``XinyiError``: SESSION_REQUIRED, CSRF, or as :func:`read_form`."""
     session = await sessions.require(request)
     form = await read_form(request)
     sessions.check_csrf(session, CSRF_PURPOSE, form.get("csrf"))
+    return session, form
+
+
+async def _acting(request: Request[Any, Any, Any], sessions: Sessions) -> tuple[SubjectSession, dict[str, str]]:
+    """As :func:`_posted`, by who may decide for the subject."""
+    session, form = await _posted(request, sessions)
+    sessions.require_deciding(session)
     return session, form

@@ -210,6 +210,7 @@ class PortalService:
                 consent,
                 partners[consent.partner_id],
                 acting.get(consent.sub_party_id or ""),
+                self._consents.representative(consent),
                 self._scenarios.version(consent.scenario_id, consent.scenario_version),
                 last_uses.get(consent.id),
                 at,

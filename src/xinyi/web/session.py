@@ -5,6 +5,7 @@ opens no session.
 """
 
 import hmac
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -31,6 +32,15 @@ LONGEST: Final = timedelta(hours=12)
 """A session ends after this, however busy."""
 
 
+class Upstream(Struct, frozen=True):
+    """The sign-in elsewhere that a session comes from."""
+
+    names: tuple[str, ...]
+    """Keyed hashes of whatever that place may later say is signed out: the person, and their session there."""
+    asked_at: datetime
+    """When the person was sent there."""
+
+
 class SubjectSession(Struct, frozen=True):
     """One subject signed in at one browser."""
 
@@ -43,6 +53,7 @@ class SubjectSession(Struct, frozen=True):
     began_at: datetime
     representative_id: str | None = None
     """Who acts for a legal person, as the sign-in told it: the representative's subject id."""
+    upstream: Upstream | None = None
 
 
 async def session_required(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
@@ -64,20 +75,37 @@ class Sessions:
     """Makes, finds and ends sessions; makes and checks the tokens in forms.
 
     ``secure``: the issuer is https; then cookies carry the ``__Host-`` prefix (RFC 6265bis §4.1.3.2).
+    ``representative_within``: so long after the sign-in a representative may decide for their company.
     """
 
-    def __init__(self, cache: Cache, clock: Clock, opaque: Secret, rates: Rates, *, secure: bool) -> None:
+    def __init__(
+        self,
+        cache: Cache,
+        clock: Clock,
+        opaque: Secret,
+        rates: Rates,
+        *,
+        secure: bool,
+        representative_within: timedelta,
+    ) -> None:
         self._cache = cache
         self._clock = clock
         self._opaque = opaque
         self._rates = rates
         self._secure = secure
+        self._representative_within = representative_within
         prefix = "__Host-" if secure else ""
         self.cookie_name: Final = prefix + "xinyi_session"
         self.browser_cookie_name: Final = prefix + "xinyi_browser"
 
     async def create(
-        self, *, subject_id: str, kind: str, display_name: Text, representative_id: str | None = None
+        self,
+        *,
+        subject_id: str,
+        kind: str,
+        display_name: Text,
+        representative_id: str | None = None,
+        upstream: Upstream | None = None,
     ) -> tuple[SubjectSession, Cookie]:
         """A new session after a sign-in, and the cookie that the response must set."""
         value = new_opaque()
@@ -88,6 +116,7 @@ class Sessions:
             display_name=display_name,
             began_at=self._clock.now(),
             representative_id=representative_id,
+            upstream=upstream,
         )
         await self._cache.put(_key(session.id), IDLE, msgspec.json.encode(session))
         return session, self._cookie(self.cookie_name, value)
@@ -105,7 +134,7 @@ class Sessions:
         if found is None:
             return None
         session = msgspec.json.decode(found, type=SubjectSession)
-        if self._clock.now() >= session.began_at + LONGEST:
+        if self._clock.now() >= session.began_at + LONGEST or await self._is_signed_out(session.upstream):
             await self._cache.delete(key)
             return None
         counted = self._rates.count(Limit.REQUESTS, session.subject_id)
@@ -121,6 +150,34 @@ class Sessions:
         if session is None:
             raise XinyiError(Code.SESSION_REQUIRED)
         return session
+
+    def decides(self, session: SubjectSession) -> bool:
+        """Whether whoever is signed in may decide for the subject now.
+
+        A representative may for a while after the sign-in: then the place that knows for whom they act is asked again.
+        """
+        recent = self._clock.now() < session.began_at + self._representative_within
+        return session.representative_id is None or recent
+
+    def require_deciding(self, session: SubjectSession) -> None:
+        """Raises ``XinyiError(SESSION_REQUIRED)`` unless :meth:`decides`."""
+        if not self.decides(session):
+            raise XinyiError(Code.SESSION_REQUIRED, "a representative signs in again to decide for the company")
+
+    async def sign_out(self, names: Collection[str]) -> None:
+        """Ends every session that comes from what one of these names stands for, at once in all workers.
+
+        One whose person was sent to sign in before this, and comes back later, is over as well.
+        """
+        at = msgspec.json.encode(self._clock.now())
+        for name in names:
+            await self._cache.put(_signed_out(name), LONGEST + IDLE, at)
+
+    async def _is_signed_out(self, upstream: Upstream | None) -> bool:
+        if upstream is None:
+            return False
+        found = [await self._cache.get(_signed_out(name)) for name in upstream.names]
+        return any(at is not None and upstream.asked_at <= msgspec.json.decode(at, type=datetime) for at in found)
 
     async def end(self, session: SubjectSession) -> Cookie:
         """Signs out at once; the response sets the cookie that is given back."""
@@ -155,6 +212,10 @@ class Sessions:
         return Cookie(
             key=name, value=value, max_age=max_age, path="/", httponly=True, secure=self._secure, samesite="lax"
         )
+
+
+def _signed_out(name: str) -> str:
+    return f"signed-out:{name}"
 
 
 def _key(session_id: str) -> str:

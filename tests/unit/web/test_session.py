@@ -29,7 +29,8 @@ def clock() -> ManualClock:
 def sessions(clock: ManualClock) -> Sessions:
     secret = Secret(Version("v1"), {Version("v1"): b"k" * 32})
     cache = MemoryCache(clock)
-    return Sessions(cache, clock, secret, Rates(cache, clock, Settings(rate_requests=20)), secure=True)
+    rates = Rates(cache, clock, Settings(rate_requests=20))
+    return Sessions(cache, clock, secret, rates, secure=True, representative_within=timedelta(minutes=15))
 
 
 async def signed_in(sessions: Sessions) -> tuple[SubjectSession, Request[Any, Any, Any]]:
