@@ -118,8 +118,8 @@ class Servers:
 
     def settings(self, folder: Path, **more: Any) -> Settings:
         database_url = self.database_url(folder)
-        given = {"cache_url": self.redis_url, "cache_prefix": self._prefix(folder), "database_pool": 5, **BY_HAND, **more}
-        return Settings(data_dir=folder, database_url=database_url, **given)
+        given = {"cache_url": self.redis_url, "cache_prefix": self._prefix(folder), "database_pool": 5}
+        return Settings(data_dir=folder, database_url=database_url, **{**given, **BY_HAND, **more})
 
     def environ(self, folder: Path) -> dict[str, str]:
         return {

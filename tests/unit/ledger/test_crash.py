@@ -26,8 +26,9 @@ from xinyi.settings import Environment
 from xinyi.storage.key_files import open_keys
 
 async def main(database, keys, start):
-    ledger = LedgerService(open_keys(Path(keys), Environment.SANDBOX, ManualClock()).ledger, "https://credit.example", ManualClock())
-    log = Log(Database(database), ledger, ManualClock())
+    clock = ManualClock()
+    ledger = LedgerService(open_keys(Path(keys), Environment.SANDBOX, clock).ledger, "https://credit.example", clock)
+    log = Log(Database(database), ledger, clock)
     log.length = int(start)
     while True:
         for receipt in await log.append(3):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-import jsonschema  # type: ignore[import-untyped]  # its stubs are a package of their own
+import jsonschema
 import msgspec
 import pytest
 import yaml

@@ -27,10 +27,13 @@ async def test_events_stay_in_the_order_in_which_they_were_written(database: Dat
 
 
 async def test_what_is_rolled_back_is_not_told(database: Database):
-    with pytest.raises(RuntimeError):
+    async def roll_back() -> None:
         async with database.transaction() as tx:
             await put(tx, [NewEvent("consent.withdrawn", "prt_a", {})], AT)
             raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await roll_back()
     assert await told(database) == []
 
 
