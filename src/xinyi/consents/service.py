@@ -277,8 +277,8 @@ class ConsentService:
 
         ``who`` is the subject's, the partner's or the operator's id, ``representative_id`` who acts for a company. A
         consent that is used up or whose time is over can be withdrawn as well, which ends the right to fetch its
-        answers again; one that is withdrawn already stays as it is. Raises ``XinyiError``: NOT_FOUND when it isn't theirs,
-        WRONG_STATE when it was never given and isn't asked for any more.
+        answers again; one that is withdrawn already stays as it is. Raises ``XinyiError``: NOT_FOUND when it isn't
+        theirs, WRONG_STATE when it was never given and isn't asked for any more.
         """
         async with self._database.transaction() as tx:
             consent = await self._locked(tx, consent_id, by, who)
