@@ -38,8 +38,9 @@ def body_schemas(types: Iterable[Any]) -> tuple[dict[Any, Schema], dict[str, Sch
 
 def parameter_schema(schema: Schema) -> Schema:
     """Litestar's schema of a parameter without what it says twice, and without null: a parameter is there or not."""
-    options = [option for option in schema.get("oneOf", []) if option.get("type") != "null"]
-    rest = {key: value for key, value in schema.items() if key not in {"oneOf", "description", "title"}}
+    every = [*schema.get("oneOf", []), *schema.get("allOf", [])]
+    options = [option for option in every if option.get("type") != "null"]
+    rest = {key: value for key, value in schema.items() if key not in {"oneOf", "allOf", "description", "title"}}
     merged = {**options[0], **rest} if len(options) == 1 else {**rest, **({"oneOf": options} if options else {})}
     return {
         key: int(value) if isinstance(value, float) and value.is_integer() else value for key, value in merged.items()

@@ -4,7 +4,7 @@ import tempfile
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from litestar import Controller, Request, get, post
 from litestar.di import NamedDependency
@@ -48,13 +48,6 @@ BatchId = Annotated[str, PathParameter(max_length=64, description="The batch.")]
 RecordId = Annotated[str, PathParameter(max_length=64, description="The record.")]
 T = TypeVar("T")
 _EXAMPLE_USCC: Final = "91990001MA0000001R"
-
-
-class AnyOrOpen(StrEnum):
-    """Which disputes to list."""
-
-    OPEN = "open"
-    ANY = "any"
 
 
 class BatchState(StrEnum):
@@ -418,9 +411,9 @@ class DisputeController(Controller):
         database: NamedDependency[Database],
         disputes: NamedDependency[DisputeService],
         wanted: Annotated[
-            AnyOrOpen,
+            Literal["open", "any"],
             QueryParameter(name="state", required=False, description="Only what waits for an answer, or everything."),
-        ] = AnyOrOpen.OPEN,
+        ] = "open",
         limit: Limited = 50,
         cursor: Annotated[
             str | None,
@@ -432,10 +425,10 @@ class DisputeController(Controller):
         """The disputes about the source's own records, oldest first. Each is to be answered by its `due_at`."""
         async with database.read() as tx:
             found = await disputes.of_source(
-                tx, principal.source, only_open=wanted is AnyOrOpen.OPEN, after=cursor or "", limit=limit + 1
+                tx, principal.source, only_open=wanted == "open", after=cursor or "", limit=limit + 1
             )
         page, more = found[:limit], found[limit:]
-        path = f"{DisputeController.path}?state={wanted.value}"
+        path = f"{DisputeController.path}?state={wanted}"
         return _paged([_dispute(each) for each in page], path, limit, page[-1].id if more else None)
 
     @post(
