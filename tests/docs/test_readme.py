@@ -1,4 +1,4 @@
-"""The README's example does what it says, as printed, in both languages."""
+"""The README's example does what it says, as printed, in both languages; and both say the same, of what there is."""
 
 import re
 from collections.abc import Iterator
@@ -9,8 +9,12 @@ import pytest
 from demo.person import Person
 from demo.sandbox import Sandbox
 from demo.serve import MEMBERS
+from xinyi.catalogue.service import Catalogue
+from xinyi.scenarios.registry import Registry
 
 ROOT = Path(__file__).resolve().parents[2]
+READMES = ("README.md", "README.zh-CN.md")
+SHOWN = re.compile(r"""(?:\]\(|<img src=")([^)"#\s]+)""")
 EXAMPLE = re.compile(r"<!-- tests/docs/test_readme.py .*? -->\n```python\n(.*?)```", re.DOTALL)
 
 
@@ -58,3 +62,28 @@ def test_the_example_runs_as_printed(
         exec(compile(example, readme, "exec"), {})  # noqa: S102
         assert capsys.readouterr().out.strip() == expected
         person.close()
+
+
+def test_both_languages_lead_to_the_same_and_show_the_same() -> None:
+    english, chinese = ((ROOT / readme).read_text("utf-8") for readme in READMES)
+    assert {target.replace("-en.png", ".png") for target in SHOWN.findall(english)} - {"README.zh-CN.md"} == {
+        *SHOWN.findall(chinese)
+    } - {"README.md"}
+    for form in (r"^## ", r"^\| ", r"^- ", r"`make [a-z-]+`"):
+        assert len(re.findall(form, english, re.MULTILINE)) == len(re.findall(form, chinese, re.MULTILINE)), form
+
+
+def test_each_picture_is_there_and_each_that_is_there_is_shown() -> None:
+    shown = {
+        (page.parent / target).resolve()
+        for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+        for target in SHOWN.findall(page.read_text("utf-8"))
+        if target.endswith((".png", ".svg"))
+    }
+    assert shown == {*(ROOT / "docs" / "images").iterdir()}
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_it_counts_the_scenarios_that_come_with_the_product(readme: str) -> None:
+    (count,) = re.findall(r"(\d+)(?: published scenarios| 个公布的应用场景)", (ROOT / readme).read_text("utf-8"))
+    assert int(count) == len(Registry.load(Catalogue.load()).all())
