@@ -21,7 +21,8 @@ REFERENCE = ROOT / "docs" / "reference"
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("sdk/*.md"), *ROOT.glob("scenarios/*.md")]
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)]*))?\)")
-FENCED = re.compile(r"^ *```(?:sh|console|)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
+FENCED = re.compile(r"^ *```([^\n]*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
+SHELL = ("", "sh", "console")
 INLINE = re.compile(r"`((?:xinyi-sdk|xinyi|make) [^`\n]+)`")
 COMMAND = re.compile(r"^(?:\$ )?(?:[A-Z_]+=\S+ )*(?:\.venv/bin/)?(xinyi-sdk|xinyi|make) +(.+)")
 
@@ -87,7 +88,8 @@ def test_each_command_that_a_page_prints_exists_with_its_options(
     page: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = page.read_text("utf-8")
-    printed = [line.strip() for block in FENCED.findall(text) for line in block.replace("\\\n", " ").splitlines()]
+    blocks = [block.replace("\\\n", " ") for language, block in FENCED.findall(text) if language in SHELL]
+    printed = [line.strip() for block in blocks for line in block.splitlines()]
     for line in [*printed, *INLINE.findall(text)]:
         if found := COMMAND.match(line):
             program, words = found[1], found[2].partition("#")[0].split()
