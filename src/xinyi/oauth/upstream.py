@@ -38,6 +38,7 @@ from ..storage.private import require_private
 from ..subjects.model import Identifier, IdentifierProblem, IdentifierRefused, SubjectKind
 from ..subjects.service import SubjectService
 from ..web.body import decode_json
+from ..web.mail import is_address
 from ..web.outbound import trusted
 from ..web.pages import page
 from ..web.session import Sessions, SubjectSession, Upstream
@@ -425,12 +426,12 @@ def read_credential(settings: SignIn) -> str | ECKey | OKPKey | RSAKey:
 
 
 def _email(claims: Mapping[str, Any]) -> str | None:
-    """The address, if the provider has verified it (OpenID Connect Core §5.1)."""
+    """The address, if the provider has verified it (OpenID Connect Core §5.1) and mail can be sent there."""
     email = claims.get("email")
     if claims.get("email_verified") is not True or not isinstance(email, str):
         return None
     fits = len(email) <= _MAX_EMAIL and email.count("@") == 1 and email.isprintable() and " " not in email
-    return email if fits else None
+    return email if fits and is_address(email) else None
 
 
 def _name(value: object) -> str | None:

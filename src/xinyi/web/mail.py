@@ -2,6 +2,7 @@
 
 import smtplib
 import ssl
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from pathlib import Path
@@ -30,6 +31,19 @@ class MailError(Exception):
     """The mail server couldn't be reached, or refused the mail. ``str()`` never holds an address."""
 
 
+def is_address(text: str) -> bool:
+    """Whether mail can be sent there: RFC 5322's ``addr-spec`` in ASCII, with a local part and a domain."""
+    return text.isascii() and _address(text) is not None
+
+
+def _address(text: str) -> Address | None:
+    try:
+        address = Address(addr_spec=text)
+    except (MessageError, ValueError, LookupError, AttributeError):  # all of them are raised for what is no address
+        return None
+    return address if address.username and address.domain else None
+
+
 class Mailer:
     """Hands mail in. The mail server knows the address; nothing here logs it."""
 
@@ -38,9 +52,12 @@ class Mailer:
 
     async def send(self, to: str, subject: str, text: str) -> None:
         """Sends one mail. Raises :class:`MailError`: then it may be tried again."""
+        address = _address(to)
+        if address is None:
+            raise MailError("the address isn't one")
         message = EmailMessage()
         message["From"] = self._server.sender
-        message["To"] = Address(addr_spec=to)
+        message["To"] = address
         message["Subject"] = subject
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no machine answers it
         message.set_content(text)
@@ -60,5 +77,5 @@ class Mailer:
                 if server.user is not None and server.password_file is not None:
                     smtp.login(server.user, server.password_file.read_text("utf-8").strip())
                 smtp.send_message(message)
-        except (OSError, smtplib.SMTPException) as error:
+        except (OSError, smtplib.SMTPException, ValueError) as error:  # ValueError: what can't be written in a mail
             raise MailError(type(error).__name__) from None

@@ -114,6 +114,20 @@ async def test_what_the_mail_server_refuses_is_tried_again_until_it_is_too_late(
     assert (len(letterbox.taken), await waiting(world)) == (1, 0)
 
 
+async def test_an_address_that_is_none_keeps_nobody_elses_mail_back_and_repeats_none(
+    world: World, client: Client, subject: Subject, letterbox: Letterbox
+) -> None:
+    neighbour = await world.subject(NEIGHBOUR)
+    async with world.services.database.transaction() as tx:
+        await world.services.subjects.remember_email(tx, neighbour.id, "who..ever@people.example")
+    await reminded(world, client)
+    await reminded(world, client, NEIGHBOUR)
+    await world.services.consent_sweep.run()
+    world.clock.advance(timedelta(minutes=5))
+    await world.services.consent_sweep.run()
+    assert [to for to, _ in letterbox.taken] == [[ADDRESS]]
+
+
 async def test_a_mail_that_is_too_late_is_not_sent(
     world: World, client: Client, subject: Subject, letterbox: Letterbox
 ) -> None:
