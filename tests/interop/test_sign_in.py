@@ -119,6 +119,8 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
                 "token_endpoint_auth_signing_alg": "ES256",
                 "id_token_signed_response_alg": "ES256",
                 "redirect_uris": [f"{url}/sign-in/back"],
+                "backchannel_logout_uri": f"{url}/sign-in/back-channel-logout",
+                "backchannel_logout_session_required": way.in_id_token,
                 "scope": "openid profile email identity",
                 **credential,
             }
@@ -234,6 +236,13 @@ def test_a_representative_agrees_for_their_company(stage: Stage, browser: httpx.
     given = stage.bank.consents.finish(decided.headers["location"], asked)
     [stored] = stage.stored(COMPANY)[1]
     assert (stored.id, stored.representative_id is not None) == (given.id, True)
+
+
+def test_who_signs_out_at_the_provider_is_signed_out_here(stage: Stage, browser: httpx.Client):
+    assert sign_in(browser, browser.get(f"{stage.server.url}/me"), "adult").url.path == "/me"
+    leaving = forms(browser.get(f"{stage.issuer}/session/end"))[0]
+    browser.post(leaving.action, data={**leaving.fields, "logout": "yes"})
+    assert browser.get(f"{stage.server.url}/me").url.path == "/sign-in"
 
 
 def test_nobody_need_sign_in_to_refuse(stage: Stage, browser: httpx.Client):

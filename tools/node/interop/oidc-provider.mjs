@@ -22,6 +22,8 @@ const provider = new Provider(issuer, {
     openid: ['sub'], profile: ['name'], email: ['email', 'email_verified'],
     identity: ['resident_id', 'uscc', 'company_name'],
   },
+  features: { backchannelLogout: { enabled: true } },
+  fetch: (url, options) => fetch(url, { ...options, dispatcher: undefined }), // the default refuses the loopback
   conformIdTokenClaims: !in_id_token,
   cookies: { keys: ['for the tests'] },
   pkce: { required: () => true },
