@@ -116,7 +116,25 @@ async def test_another_subject_than_the_named_one_is_denied_without_a_reason(
     theirs_not = await subject.sign_in(page, "person-b")
     back = await subject.decide(theirs_not, decision)
     assert answer(back) == {"error": "access_denied", "state": "the-state", "iss": ISSUER}
-    assert await consent_state(platform, bank) == "awaiting_authorisation"
+    assert await consent_state(platform, bank) == "rejected", "as if the one who was named had refused"
+
+
+async def test_a_refusal_does_not_tell_whether_the_named_subject_was_there(platform: Platform):
+    told = []
+    for who in ("person-a", "person-b", "company-a", None):
+        bank = await platform.partner(SCENARIO)
+        named = {"identifier": IDENTIFIERS["person-a"]}
+        subject = platform.subject()
+        if who is not None:
+            await subject.sign_in(await subject.http.get("/sign-in"), who)
+        page = await subject.open(bank, await pushed(bank, authorization_details=details(SCENARIO, subject=named)))
+        back = await subject.submit(forms(page)[-1], decision="refuse")
+        token = await bank.token()
+        (consent,) = (await bank.call("GET", "/v1/consents", token)).json()["data"]
+        again = await bank.call("POST", "/v1/consents", token, json={"scenario": SCENARIO, "subject": named})
+        told.append((answer(back), {**consent, "id": "", "client_id": ""}, again.status_code, again.json()["code"]))
+    assert told == [told[0]] * 4
+    assert told[0][1]["state"] == "rejected"
 
 
 async def test_another_subject_than_the_named_one_may_switch_and_isnt_told_who_that_is(

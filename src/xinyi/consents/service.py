@@ -259,18 +259,44 @@ class ConsentService:
         async with self._database.transaction() as tx:
             consent = await self._locked(tx, consent_id)
             await self._check_answerer(tx, consent, subject_id, kind)
-            now = whole_seconds(self._clock.now())
-            _require(state(consent, now), ConsentState.AWAITING_AUTHORISATION)
-            rejected = replace(
-                consent,
-                subject_id=subject_id,
-                ended_at=now,
-                ended_as=ConsentState.REJECTED,
-                ended_by=Party.SUBJECT,
-                end_reason=EndReason.REFUSED,
-            )
-            await self._journal.write(tx, now, Change(Event.REJECTED, rejected, representative_id=representative_id))
-            return rejected
+            return await self._reject(tx, consent, subject_id, representative_id)
+
+    async def turn_down(
+        self,
+        consent_id: str,
+        *,
+        subject_id: str | None = None,
+        kind: str | None = None,
+        representative_id: str | None = None,
+    ) -> Consent:
+        """What was asked by redirect is refused in the browser that it was brought to, by whoever sits there.
+
+        It ends alike when they are another than the one who is asked, or aren't signed in: else its state would tell
+        the partner that they are the one it named. Raises ``XinyiError``: NOT_FOUND; WRONG_STATE.
+        """
+        async with self._database.transaction() as tx:
+            consent = await self._locked(tx, consent_id)
+            try:
+                await self._check_answerer(tx, consent, subject_id or "", kind or "")
+            except XinyiError:
+                subject_id = representative_id = None
+            return await self._reject(tx, consent, subject_id, representative_id)
+
+    async def _reject(
+        self, tx: AsyncConnection, consent: Consent, subject_id: str | None, representative_id: str | None
+    ) -> Consent:
+        now = whole_seconds(self._clock.now())
+        _require(state(consent, now), ConsentState.AWAITING_AUTHORISATION)
+        rejected = replace(
+            consent,
+            subject_id=subject_id,
+            ended_at=now,
+            ended_as=ConsentState.REJECTED,
+            ended_by=Party.SUBJECT,
+            end_reason=EndReason.REFUSED,
+        )
+        await self._journal.write(tx, now, Change(Event.REJECTED, rejected, representative_id=representative_id))
+        return rejected
 
     async def withdraw(self, consent_id: str, by: Party, who: str, *, representative_id: str | None = None) -> Consent:
         """Ends the consent at once: no check that starts after this returns is answered under it.

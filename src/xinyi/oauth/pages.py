@@ -99,7 +99,7 @@ class AuthorizeController(Controller):
         except XinyiError as error:
             if error.code is Code.NOT_ENTITLED:
                 return _not_theirs(request, oauth, pushed, session, request_uri)
-            return await _refused(oauth, pushed, request_uri, error)
+            return await _refused(oauth, consents, pushed, request_uri, error)
         return consent_page(
             request,
             notice,
@@ -154,17 +154,7 @@ class AuthorizeController(Controller):
         request_uri: str,
     ) -> Response[Any]:
         await _spend(oauth, request_uri)
-        if session is not None:
-            try:
-                await consents.reject(
-                    pushed.consent_id,
-                    subject_id=session.subject_id,
-                    kind=session.kind,
-                    representative_id=session.representative_id,
-                )
-            except XinyiError as error:
-                if error.code not in _NOT_TO_DECIDE:
-                    raise
+        await _turn_down(consents, pushed, session)
         return denied(oauth.issuer, pushed)
 
     async def _agree(
@@ -183,7 +173,7 @@ class AuthorizeController(Controller):
                 pushed.consent_id, subject_id=session.subject_id, kind=session.kind, language=language
             )
         except XinyiError as error:
-            return await _refused(oauth, pushed, request_uri, error)
+            return await _refused(oauth, consents, pushed, request_uri, error)
         if notice.digest != form.get("notice"):  # it changed since it was shown: show it again
             return await self._ask(request, oauth, consents, pushed, session, request_uri, language)
         await _spend(oauth, request_uri)
@@ -226,7 +216,7 @@ class AuthorizeController(Controller):
             )
             preview = await previews.of_consent(pushed.consent_id, subject_id=session.subject_id, kind=session.kind)
         except XinyiError as error:
-            return await _refused(oauth, pushed, request_uri, error)
+            return await _refused(oauth, consents, pushed, request_uri, error)
         return preview_page(
             request,
             notice,
@@ -398,10 +388,31 @@ async def _spend(oauth: OAuthService, request_uri: str) -> None:
         raise _gone()
 
 
-async def _refused(oauth: OAuthService, pushed: PushedRequest, request_uri: str, error: XinyiError) -> Response[Any]:
+async def _turn_down(consents: ConsentService, pushed: PushedRequest, session: SubjectSession | None = None) -> None:
+    """The consent ends with the flow, whoever refuses it; one that is over already stays as it is."""
+    try:
+        if session is None:
+            await consents.turn_down(pushed.consent_id)
+        else:
+            await consents.turn_down(
+                pushed.consent_id,
+                subject_id=session.subject_id,
+                kind=session.kind,
+                representative_id=session.representative_id,
+            )
+    except XinyiError as error:
+        if error.code not in _NOT_TO_DECIDE:
+            raise
+
+
+async def _refused(
+    oauth: OAuthService, consents: ConsentService, pushed: PushedRequest, request_uri: str, error: XinyiError
+) -> Response[Any]:
     """:func:`_unanswerable`, once: not when somebody has decided meanwhile, whose answer is under way."""
     response = _unanswerable(oauth, pushed, error)
     await _spend(oauth, request_uri)
+    if error.code is Code.NOT_ENTITLED:  # as after any other refusal
+        await _turn_down(consents, pushed)
     return response
 
 
