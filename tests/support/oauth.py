@@ -37,6 +37,9 @@ AnyKey = ECKey | OKPKey | RSAKey | OctKey
 class Absent:
     """Stands for a member that is left out."""
 
+    def __repr__(self) -> str:  # names tests, in every process alike
+        return "absent"
+
 
 ABSENT = Absent()
 
