@@ -12,6 +12,7 @@ from tests.support.pairs import Pair
 from tests.support.world import NEIGHBOUR, PERSON, Subject, World, new_world
 from xinyi.consents.asking import Ask
 from xinyi.consents.tables import mails
+from xinyi.kernel.text import Text
 from xinyi.partners.model import Client
 from xinyi.settings import SettingsError
 from xinyi.subjects.model import Identifier
@@ -47,7 +48,9 @@ async def subject(world: World) -> Subject:
     return found
 
 
-async def reminded(world: World, client: Client, identifier: Identifier = PERSON) -> str:
+async def reminded(
+    world: World, client: Client, identifier: Identifier = PERSON, *, sub_party: str | None = None
+) -> str:
     """An ask of this subject, with its reminder."""
     assert client.partner_id is not None
     ask = Ask(
@@ -57,6 +60,7 @@ async def reminded(world: World, client: Client, identifier: Identifier = PERSON
         version=None,
         identifier=identifier.value,
         kind=None,
+        sub_party=sub_party,
     )
     consent = await world.services.asks.ask(ask)
     await world.services.asks.remind(consent.id, client.partner_id)
@@ -86,6 +90,18 @@ async def test_a_reminder_says_who_asks_and_leads_to_the_page(
     assert PERSON.value not in text
     await world.services.consent_sweep.run()
     assert (len(letterbox.taken), await waiting(world)) == (1, 0)
+
+
+async def test_a_reminder_says_which_branch_asks(
+    world: World, client: Client, subject: Subject, letterbox: Letterbox
+) -> None:
+    assert client.partner_id is not None
+    async with world.services.database.transaction() as tx:
+        branch = await world.services.partners.add_sub_party(tx, client.partner_id, Text("示例支行", "Sample Branch"))
+    await reminded(world, client, sub_party=branch.id)
+    await world.services.consent_sweep.run()
+    [(_, message)] = letterbox.taken
+    assert all(name in message.get_content() for name in ("示例机构（示例支行）", "Sample Partner (Sample Branch)"))
 
 
 async def test_nobody_without_a_verified_address_gets_mail(

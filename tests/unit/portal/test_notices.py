@@ -10,6 +10,7 @@ from tests.support.letterbox import Letterbox, listening
 from tests.support.pairs import Pair
 from tests.support.world import Subject, World, ask, new_world
 from xinyi.consents.model import Consent
+from xinyi.kernel.text import Language, Text
 from xinyi.partners.model import Client
 from xinyi.portal.model import Preferences
 from xinyi.portal.notices import SETTLED
@@ -71,6 +72,23 @@ async def test_who_wants_it_is_told_once_of_each_check_and_not_what_was_answered
     assert "示例机构 · 信易行·共享单车免押" in text
     assert "http://127.0.0.1:8000/me/access-log" in text
     assert not any(word in text for word in ("RIDE-1", "met", "佐证", person.identifier.value))
+
+
+async def test_a_notice_says_which_branch_asked(
+    world: World, client: Client, person: Subject, letterbox: Letterbox
+) -> None:
+    assert client.partner_id is not None
+    s, who = world.services, {"subject_id": person.id, "kind": person.kind}
+    async with s.database.transaction() as tx:
+        branch = await s.partners.add_sub_party(tx, client.partner_id, Text("示例支行", "Sample Branch"))
+        asked = await s.consents.request(tx, client, s.scenarios.get(SCENARIO), None, branch)
+    _, notice = await s.consents.show(asked.id, language=Language.ZH, **who)
+    await s.consents.authorise(asked.id, notice_digest=notice.digest, language=Language.ZH, **who)
+    await s.portal.prefer(person.id, Preferences(True))
+    await world.check(ask(client, asked))
+    await passes(world)
+    [(_, message)] = letterbox.taken
+    assert "示例机构（示例支行） · 信易行·共享单车免押" in message.get_content()
 
 
 async def test_who_does_not_want_it_gets_none(
