@@ -199,6 +199,28 @@ async def test_a_dispute_is_answered_by_a_correction_or_a_withdrawal(
     assert states == ["corrected", "withdrawn"]
 
 
+async def test_what_says_nothing_new_settles_no_dispute(
+    world: World, subject: Subject, source: httpx.AsyncClient, met: Met
+) -> None:
+    record = await world.record(subject, "SOCINS_PAID", months=1, as_of="2026-10-31")
+    await source.post(f"/v1/records/{record}/corrections", json=ENOUGH)
+    dispute = await contested(world, subject, record)
+    again = await source.post(f"/v1/records/{record}/corrections", json=ENOUGH)
+    assert (again.status_code, again.json()["data"]["id"]) == (200, record)
+    repair = {
+        "subject": subject.identifier.value,
+        "record_types": ["SOCINS_PAID"],
+        "records": [{**ENOUGH, "record_type": "SOCINS_PAID", "source_ref": "test-1"}],
+    }
+    assert (await source.post("/v1/records/repairs", json=repair)).json()["data"] == {"removed": 0, "stored": 1}
+    answer = {"outcome": "corrected", "answer": "已更正", "correction": ENOUGH}
+    empty = await source.post(f"/v1/disputes/{dispute}/answers", json=answer)
+    assert (empty.status_code, empty.json()["source"]) == (422, "/correction")
+    [stands] = (await source.get("/v1/disputes")).json()["data"]
+    assert (stands["id"], stands["state"]) == (dispute, "open")
+    assert not await met(), "contested still"
+
+
 async def test_the_operator_answers_in_a_sources_place(world: World, subject: Subject, met: Met) -> None:
     record = await world.record(subject, "SOCINS_PAID", months=12, as_of="2026-10-31")
     dispute = await contested(world, subject, record)

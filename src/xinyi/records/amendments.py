@@ -88,8 +88,9 @@ class Amendments:
     ) -> StoredRecord:
         """Puts one of the source's records right; a dispute about it is settled by that.
 
-        Raises ``XinyiError``: NOT_FOUND, also for another source's; INVALID for what can't be stored; WRONG_STATE when
-        a newer observation is there.
+        What says nothing new puts nothing right: a dispute stays open, and isn't answered by it. Raises ``XinyiError``:
+        NOT_FOUND, also for another source's; INVALID for what can't be stored; WRONG_STATE when a newer observation is
+        there.
         """
         subject_id, record = await self._locked(tx, source_id, record_id)
         row = await self._checked(
@@ -102,6 +103,10 @@ class Amendments:
         )
         if row.observed_at < record.observed_at:
             raise XinyiError(Code.WRONG_STATE, "a newer observation is there", source="/observed_at")
+        if row.digest == (await journal.known(tx, source_id, [row.source_ref]))[row.source_ref].digest:
+            if answer is not None:
+                raise XinyiError(Code.INVALID, "the record says so already: it is upheld", source="/correction")
+            return record
         await journal.update_records(tx, [self._values(row, record.id, subject_id, source_id)])
         await self._settle(tx, [record.id], DisputeState.CORRECTED, by, answer)
         await repo.set_disputed(tx, record.id, None)
@@ -160,10 +165,16 @@ class Amendments:
                 raise XinyiError(Code.INVALID, "names another record", source=f"/records/{number}/source_ref")
         # What the subject keeps off the record stays so: a ref that is there already keeps its row.
         kept = {row.source_ref: known[row.source_ref].id for row in rows if row.source_ref in known}
+        # And what they contest stays contested where the notice says nothing new.
+        corrected = sorted(
+            kept[row.source_ref]
+            for row in rows
+            if row.source_ref in kept and row.digest != known[row.source_ref].digest
+        )
         gone = sorted(set(held) - set(kept.values()))
         await self._remove(tx, gone, Settler.SOURCE, None)
-        await self._settle(tx, sorted(kept.values()), DisputeState.CORRECTED, Settler.SOURCE, None)
-        for record_id in kept.values():
+        await self._settle(tx, corrected, DisputeState.CORRECTED, Settler.SOURCE, None)
+        for record_id in corrected:
             await repo.set_disputed(tx, record_id, None)
         now = self._clock.now()
         changed = [
