@@ -28,7 +28,7 @@ def main() -> None:
     with told_in_one_sentence("sdk-demo"), TemporaryDirectory(prefix="xinyi-") as name:
         folder = Path(name)
         wheel = build(folder / "dist")
-        sandbox = Sandbox(folder / "sandbox", lambda words: None)
+        sandbox = Sandbox(folder / "sandbox", lambda words: None, quiet=True)
         sandbox.fill()
         bikes = sandbox.add_member("bikes", *MEMBERS["bikes"])
         begun = time.monotonic()
