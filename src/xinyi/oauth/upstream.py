@@ -198,7 +198,8 @@ class UpstreamSignIn:
         wanted = [each for each in (subject, representative) if each is not None]
         async with self._database.transaction() as tx:
             ids = await self._subjects.ensure_many(tx, wanted)
-            await self._subjects.remember_email(tx, ids[subject], _email(claims))
+            # A representative's address is their own: the company's mail, and its page, are other people's as well.
+            await self._subjects.remember_email(tx, ids[subject], None if representative else _email(claims))
         return await self._sessions.create(
             subject_id=ids[subject],
             kind=subject.kind.value,
