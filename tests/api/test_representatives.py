@@ -218,6 +218,25 @@ async def test_an_old_sign_in_is_asked_again_before_the_company_withdraws(stage:
     assert mine["state"] == "withdrawn"
 
 
+async def test_an_old_sign_in_is_asked_again_at_the_page_of_a_link_and_for_more_time(stage: Stage) -> None:
+    person, bank = await stage.signed_in(), stage.bank
+    ask = {"scenario": SCENARIO, "subject": {"identifier": COMPANY}}
+    asked = (await bank.call("POST", "/v1/consents", await bank.token(), json=ask)).json()["data"]
+    path = f"/consents/{asked['id']}"
+    for _ in range(2):  # the ask, and then its extension
+        page = await person.http.get(path)
+        stage.clock.advance(timedelta(minutes=15))
+        led = await person.decide(page, "agree")
+        assert (led.status_code, led.headers["location"]) == (303, f"/sign-in?next={path}")
+        await stage.sign_in(person, path)
+        assert (await person.decide(await person.http.get(path), "agree")).headers["location"] == path
+        stage.clock.advance(timedelta(minutes=1))
+        more = await bank.call(
+            "POST", f"{path.replace('/consents', '/v1/consents')}/extensions", await bank.token(), json={}
+        )
+    assert more.status_code == 201
+
+
 async def test_refusing_asks_for_no_new_sign_in(stage: Stage) -> None:
     person = await stage.signed_in()
     page = await stage.asked(person)
