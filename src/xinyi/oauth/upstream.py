@@ -402,7 +402,7 @@ class _Provider:
 
 def _key(keys: Sequence[dict[str, Any]], token: UnverifiedJwt) -> dict[str, Any] | None:
     kid = token.header.get("kid")
-    fit = [key for key in keys if key["kty"] == KEY_TYPES[token.algorithm] and kid in {None, key["kid"]}]
+    fit = [key for key in keys if key["kty"] == KEY_TYPES[token.algorithm] and kid in (None, key["kid"])]
     return fit[0] if len(fit) == 1 else None
 
 

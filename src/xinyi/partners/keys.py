@@ -18,7 +18,7 @@ RSA_BITS: Final = range(2048, 8193)
 _MEMBERS: Final = {"EC": ("crv", "x", "y"), "OKP": ("crv", "x"), "RSA": ("n", "e")}
 _TYPES: Final[dict[Any, type[ECKey | OKPKey | RSAKey]]] = {"EC": ECKey, "OKP": OKPKey, "RSA": RSAKey}
 _CURVES: Final = {"EC": "P-256", "OKP": "Ed25519"}
-_ALGORITHMS: Final = {"EC": {"ES256"}, "OKP": {"Ed25519", "EdDSA"}, "RSA": {"PS256"}}
+_ALGORITHMS: Final = {"EC": ("ES256",), "OKP": ("Ed25519", "EdDSA"), "RSA": ("PS256",)}
 _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 

@@ -119,6 +119,7 @@ async def test_one_that_the_provider_didnt_sign_is_refused(upstream: UpstreamSig
     for text in (
         token(clock, key=stranger),
         token(clock, {"kid": "unknown"}),
+        token(clock, {"kid": ["op-1"]}),
         token(clock, {"kid": "rsa"}),
         token(clock, {"alg": "RS256", "kid": "rsa"}, RSA),
         token(clock, {"alg": "HS256"}, public),

@@ -60,6 +60,7 @@ def test_members_that_say_more_than_the_key_are_dropped():
         ({"keys": [public(OKPKey.generate_key("Ed448"))]}, "/keys/0/crv"),
         ({"keys": [public(EC, use="enc")]}, "/keys/0/use"),
         ({"keys": [public(RSA, alg="RS256")]}, "/keys/0/alg"),
+        ({"keys": [public(RSA, alg=["PS256"])]}, "/keys/0/alg"),
         ({"keys": [public(EC, kid="")]}, "/keys/0/kid"),
         ({"keys": [public(EC, kid=7)]}, "/keys/0/kid"),
         ({"keys": [EC.as_dict(private=False)]}, "/keys/0/kid"),
