@@ -163,7 +163,7 @@ def test_the_command_verifies_an_archive(
             place = kept.add(answer, reference=f"R-{number}")
     folder = str(kept.folder)
     assert main(["verify", "--archive", folder]) == 0
-    assert capsys.readouterr().out == "3 receipts verified: 2 met, 1 not_evidenced; 0 not\n"
+    assert capsys.readouterr().out == "3 receipts verified (2 met, 1 not_evidenced), 0 not verified\n"
     assert main(["verify", "--archive", folder, "--json"]) == 0
     assert len([json.loads(line) for line in capsys.readouterr().out.splitlines()]) == 3
     assert main(["verify", "--archive", folder, "--issuer", "https://another.example"]) == 1
@@ -171,7 +171,7 @@ def test_the_command_verifies_an_archive(
     place.write_text(place.read_text().replace('"reference":"R-2"', '"reference":"R-3"'))
     assert main(["verify", "--archive", folder]) == 1
     said = capsys.readouterr()
-    assert said.out == "2 receipts verified: 2 met; 1 not\n"
+    assert said.out == "2 receipts verified (2 met), 1 not verified\n"
     assert f"not verified: {place}: reference:" in said.err
     assert main(["verify", "--archive", str(kept.folder / "nothing")]) == 2
 

@@ -172,10 +172,14 @@ def test_a_batch_is_done_at_once(fake_xinyi: FakeXinyi, tmp_path: Path) -> None:
 
 
 def test_what_isnt_there_is_a_mistake_of_the_test(fake_xinyi: FakeXinyi) -> None:
-    for arguments in ({"scenario": "x"}, {"scenario": "bike-deposit", "answers": "x"}):
-        with pytest.raises(KeyError):
+    for arguments, known in (
+        ({"scenario": "x"}, "bike-deposit"),
+        ({"scenario": "bike-deposit", "answers": "x"}, "rate_limited"),
+        ({"scenario": "microloan-prescreen", "case": "x"}, "short-tax-on-time"),
+    ):
+        with pytest.raises(KeyError, match=known):
             fake_xinyi.consent(**arguments)
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError, match="unavailable"):
         fake_xinyi.fail("x")
 
 

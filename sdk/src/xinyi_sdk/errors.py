@@ -133,8 +133,10 @@ class APIError(XinyiError):
         if self.detail:
             said += f": {self.detail.rstrip('.')}"
         if self.source:
-            said += f" at {self.source}"
+            said += f" (at {self.source})"
         said += f". {self.hint}"
+        if self.retry_after is not None:
+            said += f" [retry_after {self.retry_after:g}]"
         return f"{said} [request {self.request_id}]" if self.request_id else said
 
 

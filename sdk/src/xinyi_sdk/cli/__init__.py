@@ -1,12 +1,15 @@
-"""``xinyi-sdk``: make a key pair, verify receipts offline, send a batch of checks, make any call."""
+"""The commands of the SDK."""
 
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 from .._version import __version__
 from ..errors import APIError, XinyiError
 from . import batch, keygen, request, verify
+
+_DESCRIPTION: Final = "Make a key pair, verify receipts offline, send a batch of checks, make any call."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,7 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"xinyi-sdk: {place}{error.strerror or error}", file=sys.stderr)  # noqa: T201
+        return 2
+    except ValueError as error:
         print(f"xinyi-sdk: {error}", file=sys.stderr)  # noqa: T201
         return 2
     return code
@@ -33,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """All commands and their options."""
-    program = argparse.ArgumentParser(prog="xinyi-sdk", description=__doc__)
+    program = argparse.ArgumentParser(prog="xinyi-sdk", description=_DESCRIPTION)
     program.add_argument("--version", action="version", version=f"xinyi-sdk {__version__}")
     commands = program.add_subparsers(required=True, metavar="COMMAND")
     for each in (keygen, verify, batch, request):

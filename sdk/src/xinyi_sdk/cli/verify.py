@@ -94,8 +94,12 @@ def _verify_archive(options: argparse.Namespace) -> int:
             sys.stdout.write(_as_json(found.verified))
     if not options.json:
         told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
-        sys.stdout.write(f"{outcomes.total()} receipts verified{': ' if told else ''}{told}; {failed} not\n")
+        sys.stdout.write(f"{_receipts(outcomes.total())} verified{told and f' ({told})'}, {failed} not verified\n")
     return 1 if failed else 0
+
+
+def _receipts(count: int) -> str:
+    return "1 receipt" if count == 1 else f"{count} receipts"
 
 
 def _consistency(options: argparse.Namespace) -> int:
@@ -142,7 +146,7 @@ def _as_text(verified: VerifiedReceipt, with_answer: bool, reference: str | None
         ("as of", verified.as_of.isoformat()),
         ("valid until", verified.valid_until.isoformat()),
         ("signed", f"{verified.signed_at.isoformat()} by {verified.issuer}, key {verified.kid}"),
-        ("log", f"{verified.log_id}, entry {verified.leaf_index} of {verified.tree_size}"),
+        ("log", f"{verified.log_id}, entry {verified.leaf_index + 1} of {verified.tree_size}"),
         ("answer", "is the one recorded" if with_answer else "not compared (--answer)"),
         ("reference", "is the one recorded" if reference is not None else "not compared (--reference)"),
     ]

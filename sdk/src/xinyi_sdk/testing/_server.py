@@ -161,7 +161,7 @@ class FakeXinyi:
 
     def fail(self, code: str, *, times: int = 1, retry_after: int | None = None) -> None:
         """The next calls of the API are refused with this code, whatever they ask."""
-        CODE_STATUS[code]
+        _known("code", code, CODE_STATUS)
         self._failures += [_Refused(code, retry_after=retry_after)] * times
 
     def client(self, **options: Any) -> Xinyi:
@@ -291,17 +291,17 @@ class FakeXinyi:
         return _data(self.log.head(asked))
 
     def _given(self, scenario: str, answers: str, case: str | None) -> _Consent:
-        cases = scenarios()[scenario]["cases"]
+        cases = _known("scenario", scenario, scenarios())["cases"]
         consent = _Consent(f"cns_{token_hex(13)}", scenario, f"psn_{token_urlsafe(24)}", _first(cases, "met"))
         if case is not None:
-            consent.case = cases[case]
+            consent.case = _known(f"case of {scenario}", case, cases)
         elif answers in ("met", "not_evidenced"):
             consent.case = _first(cases, answers)
         elif answers in (*ENDED, ConsentState.PAUSED):
             consent.state = answers
         else:
             consent.refusal = "consent_outdated" if answers == "outdated" else answers
-            CODE_STATUS[consent.refusal]
+            _known("answer", consent.refusal, CODE_STATUS)
         self._consents[consent.id] = consent
         return consent
 
@@ -442,6 +442,12 @@ _METADATA: Final = {
     "token_endpoint": f"{ISSUER}/oauth2/token",
     "pushed_authorization_request_endpoint": f"{ISSUER}/oauth2/par",
 }
+
+
+def _known(what: str, name: str, among: Mapping[str, Any]) -> Any:
+    if name not in among:
+        raise KeyError(f"there is no {what} {name!r}; there are: {', '.join(sorted(among))}")
+    return among[name]
 
 
 def _first(cases: Mapping[str, Mapping[str, Any]], outcome: str) -> Mapping[str, Any]:
