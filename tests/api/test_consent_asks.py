@@ -333,6 +333,8 @@ async def test_each_state_lists_what_is_in_it_at_this_moment(
     for state, consent_id in expected.items():
         listed = (await http.get("/v1/consents", params={"state": state})).json()["data"]
         assert [(each["id"], each["state"]) for each in listed] == [(consent_id, state)]
+    unknown = (await http.get("/v1/consents", params={"state": "unknown"})).json()
+    assert (unknown["code"], unknown["source"]) == ("invalid", "state")
 
 
 async def test_anothers_consent_answers_as_one_that_does_not_exist(

@@ -107,10 +107,19 @@ def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> 
     """
     if isinstance(error, NotFoundException) and request.accept.best_match([PROBLEM_JSON, _HTML]) == _HTML:
         return error_page(request, XinyiError(Code.NOT_FOUND))
-    response = respond(request, translated(error))
+    told = translated(error)
+    if told.source is not None:
+        told.source = _sent_as(request, told.source)
+    response = respond(request, told)
     if isinstance(error, MethodNotAllowedException):
         response.set_header("allow", ", ".join(_allowed(request)))
     return response
+
+
+def _sent_as(request: Request[Any, Any, Any], parameter: str) -> str:
+    """What the caller calls a handler's parameter."""
+    field = request.route_handler.parsed_fn_signature.parameters.get(parameter)
+    return getattr(field and field.kwarg_definition, "name", None) or parameter
 
 
 def _allowed(request: Request[Any, Any, Any]) -> list[str]:
