@@ -66,7 +66,7 @@ def test_agreeing_again_leaves_one_consent(installation: Installation, open_page
     expect(current.locator("h3")).to_have_count(1)
     expect(current).to_contain_text(given.id)
     past = page.locator("section", has=page.locator("#past"))
-    expect(past.locator("li", has=page.locator(f"#name-{earlier.id}"))).to_contain_text("您作出了新的同意")
+    expect(past.locator("li", has=page.locator(f"#name-{earlier.id}"))).to_contain_text("已由您后来的同意取代")
 
 
 def test_a_consent_is_paused_and_resumed(installation: Installation, open_page: OpenPage) -> None:

@@ -20,7 +20,7 @@ REASONS: Final[Mapping[EndReason, Text]] = {
     EndReason.WITHDRAWN_BY_SUBJECT: Text("您撤回了授权", "You withdrew it"),
     EndReason.GIVEN_UP_BY_PARTNER: Text("对方放弃了授权", "The partner gave it up"),
     EndReason.ENDED_BY_OPERATOR: Text("信用中心终止了授权", "The operator ended it"),
-    EndReason.SUPERSEDED: Text("您作出了新的同意，由它取代", "You agreed anew, which took its place"),
+    EndReason.SUPERSEDED: Text("已由您后来的同意取代", "You agreed anew, which took its place"),
     EndReason.USED_UP: Text("一次性授权已用于核验", "It was for one check, which was made"),
     EndReason.UNANSWERED: Text("在时限内没有答复", "It wasn't answered in time"),
     EndReason.TERM_REACHED: Text("授权期限已到", "Its time was over"),
