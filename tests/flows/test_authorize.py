@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from tests.support.clock import ManualClock
 from tests.support.keys import fresh_keys
@@ -26,6 +26,7 @@ from tests.support.pairs import Pair
 from tests.support.production import PRODUCTION
 from xinyi.app import create_app
 from xinyi.consents.tables import consents
+from xinyi.partners.tables import client_scenarios
 from xinyi.sandbox.personas import personas
 
 pytestmark = pytest.mark.anyio
@@ -135,6 +136,15 @@ async def test_a_refusal_does_not_tell_whether_the_named_subject_was_there(platf
         told.append((answer(back), {**consent, "id": "", "client_id": ""}, again.status_code, again.json()["code"]))
     assert told == [told[0]] * 4
     assert told[0][1]["state"] == "rejected"
+
+
+async def test_a_preview_that_cannot_be_made_refuses_nothing(platform: Platform, bank: PartnerProgram):
+    subject = platform.subject()
+    consent = await subject.sign_in(await subject.open(bank, await pushed(bank)), "person-a")
+    async with platform.service("database").transaction() as tx:
+        await tx.execute(delete(client_scenarios).where(client_scenarios.c.client_id == bank.id))
+    assert answer(await subject.decide(consent, "preview"))["error"] == "access_denied"
+    assert await consent_state(platform, bank) == "awaiting_authorisation"
 
 
 async def test_another_subject_than_the_named_one_may_switch_and_isnt_told_who_that_is(

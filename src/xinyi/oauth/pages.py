@@ -214,9 +214,12 @@ class AuthorizeController(Controller):
             _, notice = await consents.show(
                 pushed.consent_id, subject_id=session.subject_id, kind=session.kind, language=language
             )
-            preview = await previews.of_consent(pushed.consent_id, subject_id=session.subject_id, kind=session.kind)
         except XinyiError as error:
             return await _refused(oauth, consents, pushed, request_uri, error)
+        try:
+            preview = await previews.of_consent(pushed.consent_id, subject_id=session.subject_id, kind=session.kind)
+        except XinyiError as error:
+            return await _over(oauth, pushed, request_uri, error)
         return preview_page(
             request,
             notice,
@@ -408,11 +411,17 @@ async def _turn_down(consents: ConsentService, pushed: PushedRequest, session: S
 async def _refused(
     oauth: OAuthService, consents: ConsentService, pushed: PushedRequest, request_uri: str, error: XinyiError
 ) -> Response[Any]:
+    """:func:`_over`, and of the consent as well when it isn't this subject's to answer: as after any other refusal."""
+    response = await _over(oauth, pushed, request_uri, error)
+    if error.code is Code.NOT_ENTITLED:
+        await _turn_down(consents, pushed)
+    return response
+
+
+async def _over(oauth: OAuthService, pushed: PushedRequest, request_uri: str, error: XinyiError) -> Response[Any]:
     """:func:`_unanswerable`, once: not when somebody has decided meanwhile, whose answer is under way."""
     response = _unanswerable(oauth, pushed, error)
     await _spend(oauth, request_uri)
-    if error.code is Code.NOT_ENTITLED:  # as after any other refusal
-        await _turn_down(consents, pushed)
     return response
 
 
