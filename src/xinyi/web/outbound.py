@@ -46,6 +46,9 @@ _REFUSED_V6: Final = [
         "2620:4f:8000::/48",  # AS112
     )
 ]  # fmt: skip
+_MAX_NAME: Final = 253
+_MAX_LABEL: Final = 63
+"""How long a host's name and its parts may be (RFC 1035 §2.3.4): some resolvers have no answer for longer ones."""
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 _ISATAP: Final = frozenset({0x00005EFE, 0x02005EFE})
 
@@ -136,7 +139,7 @@ class Outbound:
                 return await self._ask(method, parsed, addresses[-1], body, headers, limit_bytes)
         except TimeoutError:
             raise OutboundFailed(f"there was no whole answer within {seconds:.0f} s") from None
-        except (httpx2.HTTPError, OSError) as error:
+        except (httpx2.HTTPError, OSError, UnicodeError) as error:  # UnicodeError: a name that IDNA can't write
             # Only the kind is told: a message of the network's may hold what was received.
             raise OutboundFailed(f"the request failed: {type(error).__name__}") from None
 
@@ -206,7 +209,7 @@ class Outbound:
             return [literal]
         try:
             found = await self._resolve(url.host, url.port or 443)
-        except OSError:
+        except (OSError, UnicodeError):
             raise OutboundFailed("the host's name can't be resolved") from None
         addresses = [ipaddress.ip_address(text.partition("%")[0]) for text in found]
         if not addresses:
@@ -246,8 +249,9 @@ def _literal(host: str) -> Address | None:
         address = ipaddress.ip_address(host)
     except ValueError:
         # 127.1, 0x7f000001 and 017700000001 are addresses to some resolvers: names don't end in a number.
-        last = host.rstrip(".").rpartition(".")[2]
-        if not last or last[0].isdigit() or ":" in host:
+        labels = host.removesuffix(".").split(".")
+        fits = len(host) <= _MAX_NAME and all(1 <= len(label) <= _MAX_LABEL for label in labels)
+        if not fits or labels[-1][0].isdigit() or ":" in host:
             raise OutboundRefused("the URL's host is neither a name nor an address in its usual form") from None
         return None
     if isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None:

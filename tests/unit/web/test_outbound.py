@@ -132,6 +132,10 @@ async def test_a_name_that_changes_its_address_after_the_look_is_asked_where_it_
         "https://127.0.0.1./",
         "https://[fe80::1%25eth0]/",
         "https://[::1",
+        "https://keys..partner.example/",
+        "https://keys.partner.example../",
+        f"https://{'a' * 64}.example/",
+        f"https://{'a.' * 126}example/",
         "https://keys.partner.example:99999/",
         "https://keys.partner.example/" + "a" * 2000,
     ],
@@ -197,7 +201,10 @@ async def test_a_name_that_isnt_known_fails():
     async def unknown(_host: str, _port: int) -> Sequence[str]:
         raise OSError
 
-    for resolve in (unknown, names()):
+    async def unwritable(host: str, _port: int) -> Sequence[str]:
+        raise UnicodeEncodeError("idna", host, 0, 1, "the codec of some resolvers has its own idea of names")
+
+    for resolve in (unknown, unwritable, names()):
         with pytest.raises(OutboundFailed, match="resolved"):
             await ask(Outbound(resolve=resolve))
 
