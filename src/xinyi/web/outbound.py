@@ -169,7 +169,7 @@ class Outbound:
                 url.copy_with(host=str(address)),
                 content=body,
                 headers={**headers, "host": url.netloc.decode(), "accept-encoding": "identity"},
-                extensions={"sni_hostname": url.host},
+                extensions={"sni_hostname": _name(url)},
             )
             response = await client.send(request, stream=True)
             try:
@@ -208,7 +208,7 @@ class Outbound:
         if literal is not None:
             return [literal]
         try:
-            found = await self._resolve(url.host, url.port or 443)
+            found = await self._resolve(_name(url), url.port or 443)
         except (OSError, UnicodeError):
             raise OutboundFailed("the host's name can't be resolved") from None
         addresses = [ipaddress.ip_address(text.partition("%")[0]) for text in found]
@@ -257,6 +257,12 @@ def _literal(host: str) -> Address | None:
     if isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None:
         raise OutboundRefused("the URL's host is an address of one network link")
     return address
+
+
+def _name(url: httpx2.URL) -> str:
+    """The host as it is written: ``url.host`` has the letters of an international name, which Python's own codec
+    (IDNA 2003) may write as another name (``ß`` becomes ``ss``)."""
+    return url.raw_host.decode("ascii")
 
 
 def _origin(url: httpx2.URL) -> str:

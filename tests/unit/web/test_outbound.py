@@ -209,6 +209,19 @@ async def test_a_name_that_isnt_known_fails():
             await ask(Outbound(resolve=resolve))
 
 
+async def test_an_international_name_is_looked_for_as_it_is_written():
+    seen: list[httpx2.Request] = []
+    looked_for: list[str] = []
+
+    async def resolve(host: str, _port: int) -> Sequence[str]:
+        looked_for.append(host)
+        return [PUBLIC]
+
+    await ask(Outbound(resolve=resolve, transport=answers(seen)), "https://xn--strae-oqa.example/jwks")
+    assert looked_for == ["xn--strae-oqa.example"], "not strasse.example, who is somebody else"
+    assert seen[0].extensions["sni_hostname"] == seen[0].headers["host"] == "xn--strae-oqa.example"
+
+
 async def test_a_post_brings_its_body_and_headers():
     seen: list[httpx2.Request] = []
     outbound = Outbound(resolve=names(PUBLIC), transport=answers(seen, status=204))
