@@ -57,3 +57,14 @@ for command in (
     usage,
 ):
     main.add_command(command)
+
+
+def _say_whole(group: click.Group) -> None:
+    """Lists of commands tell the whole first sentence of each, where click would cut it off."""
+    for each in group.commands.values():
+        each.short_help = " ".join((each.help or "").split("\n\n")[0].split()).split(". ")[0].removesuffix(".")
+        if isinstance(each, click.Group):
+            _say_whole(each)
+
+
+_say_whole(main)

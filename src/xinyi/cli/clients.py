@@ -57,7 +57,9 @@ async def add(
     try:
         document = None if jwks is None else msgspec.json.decode(jwks.read())
     except msgspec.DecodeError as error:
-        raise click.ClickException("the JWK Set isn't JSON") from error
+        raise click.ClickException(
+            "the JWK Set isn't JSON: give the jwks.json that `xinyi-sdk keygen` makes"
+        ) from error
     async with services.database.transaction() as tx:
         partner = await services.partners.partner(tx, partner_id)
         client = await services.partners.add_client(

@@ -146,7 +146,11 @@ def _interruption_told(batch: RecordBatch, committed: Committed, *, resumes: boo
 
 def _summary(batch: RecordBatch) -> Table:
     table = Table(
-        box=None, header_style="bold", pad_edge=False, title=f"{batch.id}: {batch.rows} rows", title_justify="left"
+        box=None,
+        header_style="bold",
+        pad_edge=False,
+        title=f"{batch.id}: {batch.rows} {'row' if batch.rows == 1 else 'rows'}",
+        title_justify="left",
     )
     for verdict in Verdict:
         table.add_column(verdict.value, justify="right")

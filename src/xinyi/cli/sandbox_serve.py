@@ -50,7 +50,9 @@ def serve_client(jwks: BinaryIO, redirect_uris: tuple[str, ...], scenario: str, 
     try:
         document = msgspec.json.decode(jwks.read())
     except msgspec.DecodeError as error:
-        raise click.ClickException("the JWK Set isn't JSON") from error
+        raise click.ClickException(
+            "the JWK Set isn't JSON: give the jwks.json that `xinyi-sdk keygen` makes"
+        ) from error
 
     def before(served: Settings) -> None:
         try:

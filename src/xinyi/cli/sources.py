@@ -48,7 +48,9 @@ async def add(
         try:
             document = msgspec.json.decode(jwks.read())
         except msgspec.DecodeError as error:
-            raise click.ClickException("the JWK Set isn't JSON") from error
+            raise click.ClickException(
+                "the JWK Set isn't JSON: give the jwks.json that `xinyi-sdk keygen` makes"
+            ) from error
     async with services.database.transaction() as tx:
         source, client = await services.partners.add_source(
             tx, source_id, Text(name_zh, name_en), record_types, document

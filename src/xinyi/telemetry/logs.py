@@ -15,6 +15,8 @@ from structlog.typing import Processor
 _PLACES: Final = 12
 _WRITES_VALUES: Final = ("httpcore", "httpcore2", "hpack", "websockets")
 """Libraries that put what they send and receive into the words themselves: they warn, and say no more."""
+_SAYS_EACH_STEP: Final = ("alembic",)
+"""Libraries whose news are told elsewhere (`xinyi migrate` says what it did): they warn alone, too."""
 
 
 def configure_logging(level: str, stream: TextIO | None = None) -> None:
@@ -40,7 +42,7 @@ def configure_logging(level: str, stream: TextIO | None = None) -> None:
         root.removeHandler(handler)
     root.addHandler(_Libraries())
     root.setLevel(threshold)
-    for name in _WRITES_VALUES:
+    for name in (*_WRITES_VALUES, *_SAYS_EACH_STEP):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 

@@ -83,7 +83,7 @@ def test_standard_input_is_imported(run: Runner) -> None:
     run.add()
     result = run(records, "import", "-", "--source", "bureau", stdin=ndjson([row()]))
     assert result.exit_code == 0
-    assert "1 rows" in result.stderr
+    assert ": 1 row " in result.stderr
 
 
 def test_an_unknown_source_or_a_bad_header_ends_it(run: Runner, tmp_path: Path) -> None:
