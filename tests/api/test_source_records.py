@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from sqlalchemy import select
 
 from tests.support.pairs import Pair
 from tests.support.rooms import calling
+from tests.support.stored import told_to_partners
 from tests.support.world import NEIGHBOUR, SOURCE, Subject, World, ask, new_world
 from xinyi.checks.model import Answered
 from xinyi.consents.model import Consent
@@ -21,7 +21,6 @@ from xinyi.partners.model import Client
 from xinyi.records.amendments import Correction
 from xinyi.records.http import DisputeController, RecordController
 from xinyi.records.model import DisputeState, Settler
-from xinyi.storage.outbox import outbox
 from xinyi.web.principal import Principal, Scope
 
 pytestmark = pytest.mark.anyio
@@ -357,6 +356,6 @@ async def told_to_the_partner(world: World, client: Client, consent: Consent) ->
     data = msgspec.json.decode(answer.body)["data"]
     times = {name: data[name] for name in ("as_of", "valid_until", "consent_expires_at", "criteria", "disclosed")}
     async with s.database.read() as tx:
-        events = [(row.type, row.data) for row in await tx.execute(select(outbox).order_by(outbox.c.place))]
+        events = await told_to_partners(tx)
         now = msgspec.structs.replace(await s.consents.find(tx, consent.id), use_count=0)
     return times, set(data), events, now

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
+from tests.support.stored import told_to_partners
 from tests.support.world import NEIGHBOUR, SOURCE, Subject, World, ask
 from xinyi.checks.model import Answered, Refused
 from xinyi.checks.retention import AUDIT_KEPT
@@ -29,7 +30,6 @@ from xinyi.records.amendments import RepairedRecord
 from xinyi.records.deadlines import Deadline, Deadlines, DeadlineTable, WorkingDays, Year
 from xinyi.records.tables import records
 from xinyi.sandbox import identities
-from xinyi.storage.outbox import outbox
 from xinyi.storage.types import metadata
 
 SCENARIO = "bike-deposit"
@@ -254,7 +254,7 @@ async def _seen_by_the_partner(world: World, consent: Consent, uses: int = 0) ->
     s = world.services
     assert consent.subject_id is not None
     async with s.database.read() as tx:
-        events = [(row.type, row.data) for row in await tx.execute(select(outbox).order_by(outbox.c.place))]
+        events = await told_to_partners(tx)
         now = await s.consents.find(tx, consent.id)
     assert now.use_count == uses
     shown = view(msgspec.structs.replace(now, use_count=0), s.consents.pairwise(now), datetime(2026, 11, 3, tzinfo=UTC))

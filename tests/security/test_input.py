@@ -274,12 +274,12 @@ class TestMethods:
     @pytest.mark.parametrize(
         ("method", "path", "allow"),
         [
-            ("DELETE", "/v1/checks", "OPTIONS, POST"),
+            ("DELETE", "/v1/checks", "GET, HEAD, OPTIONS, POST"),
             ("POST", "/v1/scenarios", "GET, HEAD, OPTIONS"),
             ("PUT", "/v1/consents/cns_1", "DELETE, GET, HEAD, OPTIONS"),
             ("TRACE", "/v1/scenarios", "GET, HEAD, OPTIONS"),
             ("BREW", "/v1/scenarios", "GET, HEAD, OPTIONS"),
-            ("HEAD", "/v1/checks", "OPTIONS, POST"),
+            ("HEAD", "/oauth2/token", "OPTIONS, POST"),
         ],
     )
     async def test_that_arent_allowed_are_told_which_are(

@@ -77,6 +77,8 @@ def test_schemas_are_written_and_checked(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {
         "behaviours.json",
         "cases.json",
+        "dispute-deadlines.json",
         "record-type.json",
         "scenario.json",
+        "working-days.json",
     }
