@@ -3,6 +3,8 @@
 import asyncio
 import csv
 import json
+import os
+import pwd
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -16,6 +18,7 @@ from tests.support.clock import ManualClock
 from tests.support.pairs import Embedded
 from tests.support.world import World, ask, new_world
 from xinyi.cli import main
+from xinyi.cli.accounts import account
 
 BIKE, LIBRARY = "bike-deposit", "library-lending"
 
@@ -91,6 +94,16 @@ def test_a_partner_is_shown_whole(installed: Installed):
     assert xinyi("partners", "show", "prt_nobody").exit_code == 1
 
 
+def test_the_environment_alone_makes_nobody_another(monkeypatch: pytest.MonkeyPatch):
+    own = pwd.getpwuid(os.getuid()).pw_name
+    monkeypatch.setenv("LOGNAME", "somebody-else")
+    monkeypatch.delenv("SUDO_USER", raising=False)
+    assert account() == own
+    monkeypatch.setenv("SUDO_USER", "operator\x1b[2K-7" + "x" * 100)
+    assert account().startswith("operator[2K-7x")
+    assert account().endswith(f" as {own}")
+
+
 def test_a_suspension_is_undone_and_both_stand_in_the_audit(installed: Installed):
     assert xinyi("partners", "suspend", installed.partner_id, "--reason", " ").exit_code == 1
     assert json.loads(done("partners", "list", "--json"))[0]["status"] == "active", "nothing without its entry"
@@ -99,10 +112,11 @@ def test_a_suspension_is_undone_and_both_stand_in_the_audit(installed: Installed
     done("partners", "unsuspend", installed.partner_id, "--reason", "续签合同")
     assert json.loads(done("partners", "list", "--json"))[0]["status"] == "active"
 
+    by = f"operator-7 as {pwd.getpwuid(os.getuid()).pw_name}"
     entries = json.loads(done("audit", "acts", "--about", installed.partner_id, "--json"))
     assert [(entry["by"], entry["act"], entry["reason"]) for entry in entries] == [
-        ("operator-7", "partner.unsuspended", "续签合同"),
-        ("operator-7", "partner.suspended", "合同到期"),
+        (by, "partner.unsuspended", "续签合同"),
+        (by, "partner.suspended", "合同到期"),
     ]
     assert "暂停接入机构" in done("audit", "acts")
     assert "Partner suspended" in done("audit", "acts", "--language", "en")
