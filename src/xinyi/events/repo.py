@@ -315,9 +315,10 @@ def these(event_ids: Collection[str]) -> ColumnElement[bool]:
     return events.c.id.in_(sorted(event_ids))
 
 
-def since(moment: datetime) -> ColumnElement[bool]:
-    """For :func:`again`: the events since this moment."""
-    return events.c.at >= moment
+def since(moment: datetime, types: Collection[str] | None) -> ColumnElement[bool]:
+    """For :func:`again`: the events since this moment; of these types, unless all are wanted."""
+    happened = events.c.at >= moment
+    return happened if types is None else and_(happened, events.c.type.in_(sorted(types)))
 
 
 def dead() -> ColumnElement[bool]:

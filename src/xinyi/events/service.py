@@ -217,17 +217,17 @@ class EventService:
         events: Collection[str] | None = None,
         since: datetime | None = None,
     ) -> int:
-        """Sends events again: those that are named, or all since a moment, or else all that were given up.
+        """Sends events again: those that are named, or all of its types since a moment, or else all that were given up.
 
         At most :data:`MAX_AGAIN`, the oldest first; gives how many. An event that isn't the partner's, or isn't kept
         any more, is left out. Raises ``XinyiError``: NOT_FOUND; WRONG_STATE while the subscription is disabled.
         """
+        found = await self._own(tx, partner_id, subscription_id, lock=True)
         which = repo.dead()
         if events is not None:
             which = repo.these(events)
         elif since is not None:
-            which = repo.since(since)
-        found = await self._own(tx, partner_id, subscription_id, lock=True)
+            which = repo.since(since, found.types)
         if found.status is Status.DISABLED:
             raise XinyiError(Code.WRONG_STATE, "the subscription is disabled: enable it first")
         return await repo.again(tx, found, which, self._clock.now(), MAX_AGAIN)

@@ -124,6 +124,15 @@ async def test_events_are_sent_again_by_name_or_from_a_moment_on(told: Told):
     assert [message.event["id"] for message in told.receiver.taken] == [second, first, second]
 
 
+async def test_what_was_not_subscribed_to_is_not_sent_again_either(told: Told):
+    subscription = await told.subscribe(None, EventType.CONSENT_RESUMED)
+    await told.happens("consent.paused", "consent.resumed")
+    await told.tell()
+    assert await told.events.again(PARTNER, subscription, since=told.clock.now()) == 1
+    await told.tell()
+    assert [message.event["type"] for message in told.receiver.taken] == ["consent.resumed"] * 2
+
+
 async def test_a_receiver_that_hangs_holds_up_nobody_else(hasty: Told):
     told = hasty
     told.receiver.status = lambda: HANG
