@@ -27,6 +27,8 @@ from .sign_in import PURPOSE, SandboxSignIn
 from .upstream import BACK, LOGOUT, START, LogoutRefused, SignInFailed, UpstreamSignIn
 
 PORTAL: Final = "/me"
+MAX_NEXT: Final = 1024
+"""Characters of the path to go on at after a sign-in."""
 
 _NOT_TO_DECIDE: Final = frozenset({Code.NOT_ENTITLED, Code.WRONG_STATE, Code.NOT_FOUND, Code.PARTNER_SUSPENDED})
 
@@ -324,6 +326,8 @@ def _upstream(oauth: OAuthService) -> UpstreamSignIn:
 def local_path(text: str | None) -> str:
     """``text`` when it is a path of this site, else the portal: nobody is sent elsewhere from here."""
     if text is None or not text.startswith("/") or text.startswith(("//", "/\\")) or not text.isprintable():
+        return PORTAL
+    if len(text) > MAX_NEXT:  # it is kept while somebody signs in elsewhere, whoever they are
         return PORTAL
     parts = urlsplit(text)
     return PORTAL if parts.scheme or parts.netloc or "\\" in text else text
