@@ -1,5 +1,6 @@
 """Errors as RFC 9457 ``application/problem+json``."""
 
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from http import HTTPStatus
@@ -30,6 +31,8 @@ from .pages import error_page
 
 PROBLEM_JSON: Final = "application/problem+json"
 _HTML: Final = "text/html"
+_MISSING: Final = re.compile(r"Missing required \w+ parameter '([^']+)'")
+"""How Litestar says that a parameter or a header wasn't sent."""
 _RETRY_AFTER: Final = 1
 EXAMPLE_INSTANCE: Final = "urn:uuid:6ba7b814-9dad-41d1-80b4-00c04fd430c8"
 
@@ -156,7 +159,8 @@ def _invalid(error: ValidationException) -> XinyiError:
     """A parameter that isn't as it should be. In a path it names nothing."""
     first = next(iter(error.extra or ()), None)
     if not isinstance(first, dict):
-        return XinyiError(Code.MALFORMED)
+        missing = _MISSING.match(error.detail)
+        return XinyiError(Code.MALFORMED, missing and f"{missing[1]} is missing", source=missing and missing[1])
     name = str(first.get("key"))
     match first.get("source"):
         case ParamType.PATH:
