@@ -8,7 +8,7 @@ import asyncio
 import hmac
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -57,6 +57,8 @@ _LOGOUT_WITHIN: Final = timedelta(minutes=5)
 _EARLY: Final = 10.0
 _KEPT: Final = timedelta(minutes=10)
 _AGAIN: Final = timedelta(seconds=30)
+_QUIET: Final = timedelta(seconds=5)
+"""How long a provider that couldn't be reached isn't asked again."""
 _TIMEOUT: Final = 10.0
 _MAX_EMAIL: Final = 254
 _MAX_NAME: Final = 80
@@ -366,6 +368,7 @@ class _Provider:
         self._issuer = issuer
         self._clock = clock
         self._lock = asyncio.Lock()
+        self._quiet_until = datetime.min.replace(tzinfo=UTC)
         self._metadata: tuple[_Metadata, datetime] | None = None
         self._keys: tuple[list[dict[str, Any]], datetime] | None = None
 
@@ -396,8 +399,15 @@ class _Provider:
             return self._keys[0]
 
     async def _get(self, url: str) -> bytes:
-        async with httpx2.AsyncClient(verify=trusted(), timeout=_TIMEOUT) as client:
-            return (await client.get(url)).raise_for_status().content
+        """What is there; nobody asks again right after it couldn't be had, so that no queue of those who wait grows."""
+        if self._clock.now() < self._quiet_until:
+            raise httpx2.TransportError("it couldn't be had a moment ago")
+        try:
+            async with httpx2.AsyncClient(verify=trusted(), timeout=_TIMEOUT) as client:
+                return (await client.get(url)).raise_for_status().content
+        except httpx2.HTTPError:
+            self._quiet_until = self._clock.now() + _QUIET
+            raise
 
 
 def _key(keys: Sequence[dict[str, Any]], token: UnverifiedJwt) -> dict[str, Any] | None:
