@@ -20,7 +20,7 @@ from xinyi.partners.model import Client
 from xinyi.sandbox import identities
 
 SCENARIO: Final = "bike-deposit"
-ROUNDS: Final = 500  # on each pair: a thousand in all
+ROUNDS: Final = 1000
 SHARE: Final = 0.05
 FLOOR: Final = 0.002
 """Seconds. The medians may differ by this, or by :data:`SHARE`, whichever is more."""
