@@ -273,7 +273,7 @@ def who_looked(person: Person, jwks: Mapping[str, Any]) -> None:
             file = json.loads(person.download(link))
             receipt = verify_receipt(file["receipt"], jwks, answer=file["answer"], reference=file["entry"]["reference"])
             console.print(
-                f"    [green]✓[/green] 下载凭证，自行核对：第 {receipt.leaf_index + 1} 条，共 {receipt.tree_size} 条  "
+                f"    [green]✓[/green] 下载回执，自行核对：第 {receipt.leaf_index + 1} 条，共 {receipt.tree_size} 条  "
                 "[dim]inclusion proof verified by the person's own program[/dim]"
             )
 

@@ -24,7 +24,7 @@ def main() -> None:
     """Fills ``var/`` the first time, serves until Ctrl-C."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with told_in_one_sentence("serve"):
-        serve(Sandbox(Path("var"), say_command, kept=KEPT))
+        serve(Sandbox(Path("var"), say_command, kept=KEPT, quiet=True))
 
 
 def serve(sandbox: Sandbox) -> None:
@@ -61,10 +61,10 @@ def show(url: str, members: list[Member]) -> None:
     for member in members:
         console.print(f"  {member.name}  {member.client_id}  {member.private_key}  {member.redirect_uri}")
 
-    console.print("\n[bold]虚构主体[/bold] personas to sign in as")
+    console.print("\n[bold]虚构主体[/bold] personas to sign in as, and to ask by link by their identifiers")
     cast = Table.grid(padding=(0, 2), expand=False)
     for persona in personas():
-        cast.add_row("", persona.id, persona.name.zh, f"[dim]{persona.describes.en}[/dim]")
+        cast.add_row("", persona.id, persona.identifier.value, persona.name.zh, f"[dim]{persona.describes.en}[/dim]")
     console.print(cast, soft_wrap=False)
 
     bikes = members[0]

@@ -2,16 +2,19 @@
 
 import errno
 import os
+import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 import demo.serve
-from demo.sandbox import Sandbox
+from demo.sandbox import Member, Sandbox
 from demo.surroundings import DemoFailed
+from xinyi.sandbox.personas import personas
 
 ROOT = Path(__file__).resolve().parents[2]
 ADVERSE = {
@@ -55,7 +58,7 @@ def test_the_demo_runs_whatever_is_set_around_it(tmp_path: Path) -> None:
     ):
         assert said_by_the_page in " ".join(result.stdout.replace("│", "").split())
     assert result.stdout.count("✓ 与预览一致") == 2
-    assert "✓ 下载凭证，自行核对：第 3 条，共 6 条" in result.stdout
+    assert "✓ 下载回执，自行核对：第 3 条，共 6 条" in result.stdout
     assert "consent.withdrawn  withdrawn_by_subject" in result.stdout
     assert len(result.stdout.splitlines()) <= LONGEST
     assert list(tmp_path.iterdir()) == []
@@ -71,6 +74,29 @@ def test_a_port_that_is_taken_is_one_sentence_with_a_way_out(tmp_path: Path) -> 
         f"serve: can't listen on 127.0.0.1:{port}: {os.strerror(errno.EADDRINUSE)}; "
         "try another port: XINYI_PORT=8001 make serve"
     )
+
+
+def test_serving_says_only_what_to_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    """No line of the server's log, and the identifiers that partners ask by link with."""
+    monkeypatch.setenv("XINYI_PORT", "0")
+    monkeypatch.chdir(tmp_path)
+    shown = demo.serve.show
+
+    def show_and_stop(url: str, members: list[Member]) -> None:
+        shown(url, members)
+        assert httpx.get(f"{url}/v1/scenarios").status_code == 200
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demo.serve, "show", show_and_stop)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    demo.serve.main()
+    told, log = capfd.readouterr()
+    assert log == ""
+    for persona in personas():
+        assert f"{persona.id}  " in told
+        assert persona.identifier.value in told
 
 
 def test_serving_ends_when_the_server_dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

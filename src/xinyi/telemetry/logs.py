@@ -1,7 +1,8 @@
 """Structured logs on standard error: one JSON object a line, or coloured text on a terminal.
 
 Nothing that a caller sent and no record's value is logged. Exceptions are logged by type and place, since their text
-may quote a value; and of what a library logs only the words that its authors wrote, without what they fill in.
+may quote a value; and of what a library logs only the words that its authors wrote, without what they fill in; news (INFO) with blanks are left
+out whole.
 """
 
 import logging
@@ -50,6 +51,8 @@ class _Libraries(logging.Handler):
     """What libraries log through the standard library."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno == logging.INFO and record.args:
+            return  # news with blanks, such as "Started server process [%d]", tell an operator nothing
         said = record.msg if isinstance(record.msg, str) else type(record.msg).__name__
         error = record.exc_info[1] if record.exc_info else None
         more = {} if error is None else _described(error)
