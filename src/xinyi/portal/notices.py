@@ -105,7 +105,7 @@ class Notices:
         operator, contact = self._operator.name, self._operator.contact
         text = (
             f"您好：\n\n按您的要求通知您，最近有以下核验：\n\n{lines[Language.ZH]}\n{more}\n"
-            f"登录后可查看对方知道了什么，并核对账本中的凭证：\n\n{link}\n\n"
+            f"登录后可查看对方知道了什么，并核对账本中的回执：\n\n{link}\n\n"
             f"如需停止通知，请在“下载与通知”页面关闭。如有疑问，请联系：{contact}\n{operator.zh}\n\n----\n\n"
             f"Hello,\n\nAs you asked, here is what was checked about you:\n\n{lines[Language.EN]}\n{more}\n"
             f"Sign in to see what they learnt, and to verify each entry of the ledger:\n\n{link}\n\n"
