@@ -251,3 +251,24 @@ async def test_who_acts_for_nobody_any_more_cant_come_back_for_the_company(stage
     assert (back.status_code, "没有可代表的企业" in back.text) == (403, True)
     page = await stage.asked(person)
     assert "/sign-in/start" in (await person.decide(page, "agree")).text
+
+
+async def test_who_only_sets_out_leaves_nothing_behind(stage: Stage, tmp_path: Path, pair: Pair) -> None:
+    """A stranger may set out as often as they like: what all need isn't filled up."""
+    cache, person = stage.platform.service("cache"), stage.platform.subject()
+    await stage.sent(person, "/me", "natural_person")
+    before = pair.remembered(tmp_path, cache)
+    assert len({await stage.sent(person, "/me", "natural_person") for _ in range(3)}) == 3
+    assert pair.remembered(tmp_path, cache) == before
+
+
+async def test_who_comes_back_too_late_or_with_what_isnt_ours_isnt_signed_in(stage: Stage) -> None:
+    person = stage.platform.subject()
+    sent_to = await stage.sent(person, "/me", "legal_person")
+    stage.clock.advance(timedelta(minutes=15))
+    late = await person.http.get(stage.provider.answer(sent_to, stage.clock.now(), ALICE))
+    assert (late.status_code, "登录已过期" in late.text) == (403, True)
+    for state in ("", "x", "AA", "é", "djE6AAAA", "A" * 2000):
+        foreign = await person.http.get("/sign-in/back", params={"state": state, "code": "c"})
+        assert (foreign.status_code, "登录已过期" in foreign.text) == (403, True)
+    assert not await is_in(person)

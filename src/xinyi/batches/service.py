@@ -255,4 +255,4 @@ def _result(row: Settled, answers: dict[str, Result]) -> Result:
     if row.refusal is not None:
         return Refused(Code(row.refusal), row.check_id, row.source)
     assert row.check_id is not None, "an answer has its check"
-    return answers[row.check_id]
+    return answers.get(row.check_id) or Refused(Code.CONSENT_EXPIRED, row.check_id)  # checks are removed after years

@@ -5,6 +5,7 @@ from typing import Final
 from ..kernel.clock import Clock
 from ..storage.keys import Secret
 from ..storage.sealing import Seal
+from ..telemetry.logs import log_unforeseen
 from ..telemetry.metrics import Metrics
 from ..web.outbound import Outbound, OutboundFailed, OutboundRefused
 from .model import Attempt, Event, Failure, Subscription
@@ -39,7 +40,11 @@ class Sender:
 
     async def send(self, subscription: Subscription, event: Event) -> Attempt:
         """Tries once. The receiver took it when it answers 2xx; redirects aren't followed."""
-        attempt = await self._send(subscription, event)
+        try:
+            attempt = await self._send(subscription, event)
+        except Exception as error:  # noqa: BLE001 (uncounted it would be tried for ever)
+            log_unforeseen(error)
+            attempt = Attempt(Failure.UNREACHABLE)
         self._metrics.attempted(attempt.failure)
         return attempt
 

@@ -18,12 +18,14 @@ import msgspec
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 from authlib.oauth2.rfc7523 import PrivateKeyJWT
+from cryptography.exceptions import InvalidTag
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from litestar import Request, Response
 from litestar.datastructures import Cookie
 from msgspec import Struct
 
+from ..kernel.canonical import b64url, unb64url
 from ..kernel.clock import Clock
 from ..kernel.errors import XinyiError
 from ..kernel.text import Language, Text
@@ -33,8 +35,9 @@ from ..storage.cache import Cache
 from ..storage.database import Database
 from ..storage.key_files import UnfitKeys
 from ..storage.keys import Secret
-from ..storage.opaque import keyed_hash, new_opaque
+from ..storage.opaque import keyed_hash
 from ..storage.private import require_private
+from ..storage.sealing import Seal
 from ..subjects.model import Identifier, IdentifierProblem, IdentifierRefused, SubjectKind
 from ..subjects.service import SubjectService
 from ..web.body import decode_json
@@ -50,6 +53,7 @@ LOGOUT: Final = "/sign-in/back-channel-logout"
 WITHIN: Final = timedelta(minutes=15)
 """How long somebody may take at the provider."""
 
+_STATE: Final = "state"
 _LOGOUT_TYPE: Final = "logout+jwt"
 _LOGOUT_EVENT: Final = "http://schemas.openid.net/event/backchannel-logout"
 _LOGOUT_WITHIN: Final = timedelta(minutes=5)
@@ -81,7 +85,10 @@ class LogoutRefused(Exception):
 
 
 class _Pending(Struct, frozen=True):
-    """Somebody is at the provider. What the answer must match is made from the state, which isn't kept."""
+    """Somebody is at the provider. It is kept nowhere: strangers could fill whatever keeps it.
+
+    Sealed, it is the state that comes back with them; what else the answer must match is made from that.
+    """
 
     browser: str
     next_path: str
@@ -121,6 +128,7 @@ class UpstreamSignIn:
         self._clock = clock
         self._cache = cache
         self._opaque = opaque
+        self._seal = Seal(opaque, "sign-in")
         self._database = database
         self._subjects = subjects
         self._sessions = sessions
@@ -156,9 +164,7 @@ class UpstreamSignIn:
     async def begin(self, browser: str, next_path: str, kind: SubjectKind, language: Language) -> str:
         """The address at the provider. Raises :class:`SignInFailed` when the provider can't be reached."""
         metadata = await self._provider.metadata()
-        state = new_opaque()
-        pending = _Pending(browser, next_path, kind, self._clock.now())
-        await self._cache.put(self._key(state), WITHIN, msgspec.json.encode(pending))
+        state = self._sealed(_Pending(browser, next_path, kind, self._clock.now()))
         async with self._client(metadata) as client:
             url, _ = client.create_authorization_url(
                 metadata.authorization_endpoint,
@@ -176,8 +182,7 @@ class UpstreamSignIn:
         ``browser``: who comes back must be who went. ``answer``: the query's parameters.
         """
         state = answer.get("state", "")
-        found = await self._cache.take(self._key(state))
-        pending = None if found is None else msgspec.json.decode(found, type=_Pending)
+        pending = self._opened(state)
         if pending is None or browser is None or not hmac.compare_digest(pending.browser.encode(), browser.encode()):
             raise SignInFailed(*_OVER)
         try:
@@ -196,6 +201,8 @@ class UpstreamSignIn:
             claims = await self._claims(metadata, state, answer["code"])
         except (AuthlibBaseError, httpx2.HTTPError, msgspec.ValidationError, XinyiError, JwtProblem, _Unfit):
             raise SignInFailed(*_UNFIT) from None
+        if not await self._cache.add(self._key(state), WITHIN):  # the provider's code works once; so does this
+            raise SignInFailed(*_OVER)
         subject, representative = self._who(pending.kind, claims)
         wanted = [each for each in (subject, representative) if each is not None]
         async with self._database.transaction() as tx:
@@ -348,6 +355,17 @@ class UpstreamSignIn:
             algorithm = _ALGORITHMS[self._credential.key_type]
             client.register_client_auth_method(PrivateKeyJWT(metadata.issuer, soon, header, algorithm))
         return client
+
+    def _sealed(self, pending: _Pending) -> str:
+        return b64url(self._seal.seal(msgspec.json.encode(pending), _STATE))
+
+    def _opened(self, state: str) -> _Pending | None:
+        """What a state holds, while there is time; ``None`` for what isn't one of ours."""
+        try:
+            pending = msgspec.json.decode(self._seal.open(unb64url(state), _STATE), type=_Pending)
+        except (ValueError, LookupError, InvalidTag):
+            return None
+        return pending if self._clock.now() < pending.asked_at + WITHIN else None
 
     def _made(self, purpose: str, state: str) -> str:
         """A value that only this server can tell from the state: nothing of it is kept anywhere."""

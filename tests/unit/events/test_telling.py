@@ -14,6 +14,7 @@ from xinyi.events.model import DeliveryState, DisabledReason, EventType, Failure
 from xinyi.events.relay import Relay
 from xinyi.kernel.errors import Code, XinyiError
 from xinyi.storage.outbox import NewEvent, put
+from xinyi.web.outbound import Outbound
 
 
 def signatures(message: Message) -> list[str]:
@@ -264,6 +265,18 @@ async def test_a_name_that_leads_inside_by_now_is_not_asked(told: Told):
     await told.tell()
     [delivery] = await told.deliveries(subscription)
     assert delivery.failure is Failure.REFUSED_ADDRESS
+
+
+async def test_what_nobody_foresaw_is_a_failed_try_as_well(told: Told, monkeypatch: pytest.MonkeyPatch):
+    async def broken(*_args: object, **_more: object) -> None:
+        raise RuntimeError
+
+    subscription = await told.subscribe()
+    monkeypatch.setattr(Outbound, "post", broken)
+    await told.happens()
+    await told.tell()
+    [delivery] = await told.deliveries(subscription, DeliveryState.PENDING)
+    assert (delivery.attempts, delivery.failure) == (1, Failure.UNREACHABLE)
 
 
 async def test_a_partner_has_ten_subscriptions_at_most(told: Told):
