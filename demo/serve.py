@@ -40,7 +40,8 @@ def serve(sandbox: Sandbox) -> None:
             raise DemoFailed(f"the server ended by itself, with status {sandbox.server.wait()}")
     except DemoFailed as error:
         if str(error).startswith("can't listen"):
-            raise DemoFailed(f"{error}; try another port: XINYI_PORT=8001 make serve") from error
+            said = str(error).partition(";")[0]  # without the server's own way out, an option of its command
+            raise DemoFailed(f"{said}; try another port: XINYI_PORT=8001 make serve") from error
         raise
 
 

@@ -1,5 +1,7 @@
 """`xinyi serve` starts only as somebody must have meant it."""
 
+import errno
+import os
 import resource
 import socket
 from pathlib import Path
@@ -44,6 +46,19 @@ def test_it_bounds_what_comes_before_the_headers_end_and_how_many_come(tmp_path:
             assert late.recv(1000) == b""
         for guest in guests:
             guest.close()
+
+
+@pytest.mark.parametrize("command", [["serve"], ["sandbox", "serve", "--redirect-uri", "https://partner.example/back"]])
+def test_a_port_that_is_taken_names_the_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]):
+    monkeypatch.setenv("XINYI_DATA_DIR", str(tmp_path))
+    jwks = tmp_path / "jwks.json"
+    jwks.write_text('{"keys": []}')
+    given = ["--jwks", str(jwks)] if command[0] == "sandbox" else []
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        refused = CliRunner().invoke(main, [*command, *given, "--port", str(port)])
+    assert refused.exit_code == 1
+    assert refused.output.endswith(f"127.0.0.1:{port}: {os.strerror(errno.EADDRINUSE)}; take another --port\n")
 
 
 def test_it_makes_room_for_connections_as_far_as_the_system_allows(monkeypatch: pytest.MonkeyPatch):

@@ -98,7 +98,7 @@ def test_the_command_makes_a_signed_call(command: Platform, tmp_path: Any, capsy
     assert cli.main(["request", "GET", "/v1/nothing"]) == 1
     said = capsys.readouterr()
     assert json.loads(said.out)["code"] == "not_found"
-    assert "not_found (404)" in said.err
+    assert "not_found (404). Check the id" in said.err, "the title would only repeat the code"
 
 
 @pytest.mark.parametrize("bad", [["--json", "{"], ["--query", "x"], ["--json", "@/no/such/file"]])

@@ -130,7 +130,7 @@ class APIError(XinyiError):
 
     def __str__(self) -> str:
         said = f"{self.code} ({self.status})"
-        if self.detail:
+        if self.detail and _words(self.detail.rpartition(" / ")[2]) != _words(self.code):
             said += f": {self.detail.rstrip('.')}"
         if self.source:
             said += f" (at {self.source})"
@@ -138,6 +138,10 @@ class APIError(XinyiError):
         if self.retry_after is not None:
             said += f" [retry_after {self.retry_after:g}]"
         return f"{said} [request {self.request_id}]" if self.request_id else said
+
+
+def _words(text: str) -> str:
+    return text.replace("_", " ").strip(" .").casefold()
 
 
 def _text(problem: Mapping[str, Any], *names: str) -> str | None:

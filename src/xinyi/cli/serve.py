@@ -1,6 +1,7 @@
 """``xinyi serve``: run the server, in one process or in many that share one socket."""
 
 import asyncio
+import errno
 import gc
 import os
 import resource
@@ -133,7 +134,8 @@ def _listen(settings: Settings) -> socket.socket:
         return socket.create_server((settings.host, settings.port), backlog=2048)
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else str(error)  # without what Python adds to it
-        raise click.ClickException(f"can't listen on {settings.host}:{settings.port}: {why}") from error
+        hint = "; take another --port" if error.errno == errno.EADDRINUSE else ""
+        raise click.ClickException(f"can't listen on {settings.host}:{settings.port}: {why}{hint}") from error
 
 
 def _require_loopback(listener: socket.socket) -> None:

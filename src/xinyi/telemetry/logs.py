@@ -1,8 +1,8 @@
 """Structured logs on standard error: one JSON object a line, or coloured text on a terminal.
 
 Nothing that a caller sent and no record's value is logged. Exceptions are logged by type and place, since their text
-may quote a value; and of what a library logs only the words that its authors wrote, without what they fill in; news (INFO) with blanks are left
-out whole.
+may quote a value; and of what a library logs only the words that its authors wrote, without what they fill in; its news
+(INFO) that have something to fill in are left out whole.
 """
 
 import logging
