@@ -1,5 +1,6 @@
 """What a subject is told (PIPL 17, L06): complete for every scenario, in both languages, and pinned word for word."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from msgspec.structs import replace
 
 from xinyi.catalogue.service import Catalogue
 from xinyi.consents.model import ANSWER_WITHIN, Consent
-from xinyi.consents.notice import Notice, Operator, notice
+from xinyi.consents.notice import Group, Notice, Operator, notice
 from xinyi.kernel.text import Language, Text
 from xinyi.partners.model import Partner, Standing
 from xinyi.scenarios.model import Disclose, Scenario
@@ -107,6 +108,18 @@ def test_the_notice_does_not_depend_on_when_it_is_shown() -> None:
 
 
 def test_a_reason_that_all_facts_share_is_given_once() -> None:
-    bikes, loan = (told(REGISTRY.version(each, 1), Language.EN) for each in ("bike-deposit", "microloan-prescreen"))
-    assert bikes.facts.necessity == "One of several facts, any one of which is enough"
-    assert loan.facts.necessity is None
+    home = told(REGISTRY.version("home-rental-deposit", 1), Language.EN).facts
+    contributions, bills = (item for item in home.items if isinstance(item, Group))
+    assert (home.necessity, contributions.necessity is None) == (None, False)
+    assert bills.necessity is not None
+    assert {fact.necessity for fact in bills.facts()} == {bills.necessity}
+
+
+@pytest.mark.parametrize("language", Language)
+@pytest.mark.parametrize("scenario", REGISTRY.all(), ids=lambda scenario: scenario.id)
+def test_why_a_fact_is_needed_is_its_own_reason_and_no_repeat_of_the_rule(
+    scenario: Scenario, language: Language
+) -> None:
+    """PIPL 17. That any one is enough stands once, in the heading."""
+    for fact in told(scenario, language).facts.facts():
+        assert not re.search(r"任[意何]?一项|任一|\benough\b|any one", fact.necessity), (fact.id, fact.necessity)
