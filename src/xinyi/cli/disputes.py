@@ -8,7 +8,7 @@ import msgspec
 from ..audit.model import Act
 from ..kernel.clock import CHINA_TIME
 from ..records.amendments import Correction
-from ..records.model import Dispute, DisputeState, Settler
+from ..records.model import Dispute, DisputeState, Settler, due_within
 from ..wiring import Services
 from .accounts import account
 from .context import print_json, with_services
@@ -45,7 +45,7 @@ async def list_(services: Services, every: bool, after: str, limit: int, as_json
                 dispute.record_type,
                 dispute.source_id,
                 dispute.opened_at.astimezone(CHINA_TIME).strftime(_TIME),
-                dispute.due_at.astimezone(CHINA_TIME).strftime(_TIME),
+                due_within(dispute.due_at).astimezone(CHINA_TIME).strftime(_TIME),
                 "overdue" if dispute.open and dispute.due_at <= now else dispute.state.value,
                 dispute.statement or "",
             )
@@ -58,6 +58,7 @@ async def list_(services: Services, every: bool, after: str, limit: int, as_json
 @click.argument("dispute_id", metavar="ID")
 @click.option("--outcome", type=click.Choice([each.value for each in _ANSWERS]), required=True, help="What it came to.")
 @click.option("--words", required=True, help="What the subject is told.")
+@click.option("--reason", required=True, help="Why, for the audit.")
 @click.option(
     "--correction",
     "correction_file",
@@ -66,7 +67,7 @@ async def list_(services: Services, every: bool, after: str, limit: int, as_json
 )
 @with_services
 async def answer(
-    services: Services, dispute_id: str, outcome: str, words: str, correction_file: BinaryIO | None
+    services: Services, dispute_id: str, outcome: str, words: str, reason: str, correction_file: BinaryIO | None
 ) -> None:
     """Answer a dispute in the source's place: the record stands, is put right, or is taken back."""
     correction = None
@@ -79,7 +80,7 @@ async def answer(
         settled = await services.disputes.answer(
             tx, dispute_id, DisputeState(outcome), words, by=Settler.OPERATOR, correction=correction
         )
-        await services.audit.note(tx, Act.DISPUTE_ANSWERED, dispute_id, by=account(), reason=outcome)
+        await services.audit.note(tx, Act.DISPUTE_ANSWERED, dispute_id, by=account(), reason=reason)
     click.echo(f"dispute {settled.id}: {settled.state.value}")
 
 

@@ -1,7 +1,7 @@
 """Consents and records as their subject sees them. Pure."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
@@ -13,7 +13,7 @@ from ..consents.model import Consent, ConsentState, EndReason, Party, end, state
 from ..feedback.model import Feedback
 from ..kernel.text import Text
 from ..partners.model import Partner, Source, SubParty
-from ..records.model import Dispute, DisputeState, Settler, StoredRecord
+from ..records.model import Dispute, DisputeState, Settler, StoredRecord, due_within
 from ..scenarios.model import ConsentForm, Scenario, Uses
 from ..subjects.model import SubjectKind
 
@@ -119,8 +119,8 @@ class MyDispute(Struct, frozen=True, kw_only=True):
 
     @property
     def due_within(self) -> datetime:
-        """The last minute in time: people read midnight as belonging to either day."""
-        return self.due_at - timedelta(minutes=1)
+        """The last minute in time."""
+        return due_within(self.due_at)
 
 
 class Authoriser(StrEnum):

@@ -1,6 +1,6 @@
 """Positive records as criteria see them, as they are kept, and what an import says about each row. Pure."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from msgspec import Struct
@@ -97,6 +97,11 @@ class Dispute(Struct, frozen=True, kw_only=True):
     @property
     def open(self) -> bool:
         return self.state is DisputeState.OPEN
+
+
+def due_within(due_at: datetime) -> datetime:
+    """The last minute in time, which is what people are shown: they read midnight as belonging to either day."""
+    return due_at - timedelta(minutes=1)
 
 
 class Verdict(StrEnum):

@@ -164,9 +164,12 @@ def test_a_dispute_is_listed_without_its_subject_and_answered_once(installed: In
     [listed] = json.loads(done("disputes", "list", "--json"))
     assert (listed["id"], listed["state"], listed["statement"]) == (installed.dispute_id, "open", "it was two years")
     assert installed.subject_id not in json.dumps(listed)
-    assert installed.dispute_id in done("disputes", "list")
+    table = done("disputes", "list")
+    assert installed.dispute_id in table
+    assert " 23:59" in table, "the last minute, as the subject is shown it"
 
-    answer = ("disputes", "answer", installed.dispute_id, "--outcome", "upheld", "--words", "来源单位已核实")
+    words = ("--words", "来源单位已核实", "--reason", "来源单位逾期")
+    answer = ("disputes", "answer", installed.dispute_id, "--outcome", "upheld", *words)
     done(*answer)
     again = xinyi(*answer)
     assert again.exit_code == 1
@@ -174,13 +177,13 @@ def test_a_dispute_is_listed_without_its_subject_and_answered_once(installed: In
     [settled] = json.loads(done("disputes", "list", "--all", "--json"))
     assert (settled["state"], settled["settled_by"], settled["answer"]) == ("upheld", "operator", "来源单位已核实")
     [entry] = json.loads(done("audit", "acts", "--json"))
-    assert (entry["act"], entry["about"]) == ("dispute.answered", installed.dispute_id)
+    assert (entry["act"], entry["about"], entry["reason"]) == ("dispute.answered", installed.dispute_id, "来源单位逾期")
 
 
 def test_a_correction_is_read_from_a_file(installed: Installed, tmp_path: Path):
     file = tmp_path / "correction.json"
     file.write_text("{}")
-    words = ("--words", "已更正", "--correction", str(file))
+    words = ("--words", "已更正", "--reason", "来源单位逾期", "--correction", str(file))
     assert xinyi("disputes", "answer", installed.dispute_id, "--outcome", "corrected", *words).exit_code == 2
     today = datetime.now(UTC).isoformat()
     said = {"region": "990001", "observed_at": today, "fields": {"hours_band": "h100-299", "stars": 3}}
