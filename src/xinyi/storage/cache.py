@@ -5,6 +5,7 @@ One-time things are consumed by one atomic operation, never get-then-set.
 
 import asyncio
 import heapq
+import math
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Final, Protocol, runtime_checkable
@@ -88,10 +89,12 @@ class MemoryCache:
         self._begin = begin
         self._capacity = capacity
         self._values: dict[str, tuple[datetime, bytes]] = {}
-        self._due: list[tuple[datetime, str]] = []
-        """A heap of when to look at each key again, once for each: not later than it first expires."""
-        self._looked_after: set[str] = set()
-        """The keys in the heap. Those that were removed leave it when their time comes."""
+        self._due: dict[int, list[str]] = {}
+        """The keys to look at, by the second by which each was to be over; those that were removed stay until then."""
+        self._seconds: list[int] = []
+        """A heap of those seconds."""
+        self._listed = 0
+        """How many keys they hold."""
         self._since = whole_seconds(clock.now())
 
     def __len__(self) -> int:
@@ -158,32 +161,42 @@ class MemoryCache:
 
     def _store(self, key: str, ttl: timedelta, value: bytes) -> None:
         now = self._clock.now()
-        while self._due and self._due[0][0] <= now:
-            self._look_at(heapq.heappop(self._due)[1], now)
-        if key not in self._values and len(self._values) >= self._capacity:
+        while self._seconds and self._seconds[0] <= now.timestamp():
+            self._look_at(heapq.heappop(self._seconds), now)
+        is_new = key not in self._values
+        if is_new and len(self._values) >= self._capacity:
             raise XinyiError(Code.UNAVAILABLE, "the short-lived state is full", retry_after=5)
         self._values[key] = (now + ttl, value)
-        if key not in self._looked_after:
-            self._looked_after.add(key)
-            heapq.heappush(self._due, (now + ttl, key))
-            if len(self._due) > 2 * len(self._values) + _SPARE:
+        if is_new:
+            self._list(key, now + ttl)
+            if self._listed > 2 * len(self._values) + _SPARE:
                 self._forget_removed()
 
-    def _look_at(self, key: str, now: datetime) -> None:
-        """Drops a value that has expired; one that lives longer by now is looked at again when that is over."""
-        found = self._values.get(key)
-        if found is not None and found[0] > now:
-            heapq.heappush(self._due, (found[0], key))
-            return
-        self._looked_after.discard(key)
-        self._values.pop(key, None)
+    def _list(self, key: str, expiry: datetime) -> None:
+        second = math.ceil(expiry.timestamp())
+        if second not in self._due:
+            self._due[second] = []
+            heapq.heappush(self._seconds, second)
+        self._due[second].append(key)
+        self._listed += 1
+
+    def _look_at(self, second: int, now: datetime) -> None:
+        """Drops what has expired of the keys of a second; what lives longer by now is looked at again after that."""
+        keys = self._due.pop(second)
+        self._listed -= len(keys)
+        for key in keys:
+            found = self._values.get(key)
+            if found is not None and found[0] > now:
+                self._list(key, found[0])
+            else:
+                self._values.pop(key, None)
 
     def _forget_removed(self) -> None:
-        """Makes the heap anew without the keys that were removed before their time."""
-        self._due = [(expiry, key) for key, (expiry, _) in self._values.items()]
-        heapq.heapify(self._due)
-        self._looked_after = set(self._values)
+        """Lists the keys anew without those that were removed before their time."""
+        self._due, self._seconds, self._listed = {}, [], 0
+        for key, (expiry, _) in self._values.items():
+            self._list(key, expiry)
 
 
 _SPARE: Final = 1024
-"""How many removed keys the heap may hold before it is made anew, on top of as many as there are values."""
+"""How many removed keys may be listed before all are listed anew, on top of as many as there are values."""

@@ -124,7 +124,7 @@ async def test_memory_counts_values_however_often_they_are_touched_or_replaced()
         clock.advance(timedelta(seconds=1))
         await cache.touch("a", LONG)
         await cache.put("a", LONG, b"2")
-    assert len(cache._due) == 1
+    assert cache._listed == sum(map(len, cache._due.values())) == 1
     await cache.add("b", LONG)
     assert await cache.take("b") == b""
     await cache.add("c", LONG)
@@ -140,7 +140,21 @@ async def test_memory_keeps_little_of_what_was_removed_before_its_time():
     for number in range(10_000):
         await cache.put(f"code-{number}", LONG, b"")
         await cache.take(f"code-{number}")
-    assert len(cache._due) == len(cache._looked_after) < 2000
+    assert cache._listed == sum(map(len, cache._due.values())) < 2000
+
+
+async def test_memory_keeps_nothing_of_what_has_expired():
+    clock = ManualClock()
+    cache = MemoryCache(clock)
+    for number in range(5000):
+        await cache.add(f"jti-{number}", timedelta(seconds=1 + number % 90, milliseconds=number % 1000))
+        if not number % 3:
+            await cache.take(f"jti-{number}")
+        clock.advance(timedelta(milliseconds=17))
+    clock.advance(timedelta(seconds=100))
+    await cache.add("last", LONG)
+    assert cache._values.keys() == {"last"}
+    assert (cache._listed, list(map(len, cache._due.values())), len(cache._seconds)) == (1, [1], 1)
 
 
 class Beginning:
