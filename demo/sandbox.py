@@ -49,19 +49,23 @@ class Sandbox:
         self._config = folder / "xinyi.toml"
         if not self._config.exists():
             folder.mkdir(parents=True, exist_ok=True)
-            self._config.write_text(f"data_dir = {json.dumps(str(folder))}\n")
+            self._config.write_text('data_dir = "."\n')
 
     def command(self, *words: str) -> str:
         """Runs ``xinyi`` with these words and gives what it prints. Raises :class:`DemoFailed`."""
         whole = ["--config", str(self._config), *words]
         self._announce(_pasteable("xinyi", *whole))
-        with redirect_stdout(StringIO()) as printed, redirect_stderr(printed), surrounded_by(self._environment):
+        with (
+            redirect_stdout(StringIO()) as printed,
+            redirect_stderr(StringIO()) as said,
+            surrounded_by(self._environment),
+        ):
             try:
                 xinyi(whole, standalone_mode=False)
             except click.ClickException as error:
                 raise DemoFailed(f"`xinyi {shlex.join(words)}`: {error.format_message()}") from error
             except SystemExit as end:
-                raise DemoFailed(f"`xinyi {shlex.join(words)}`: {printed.getvalue().strip()}") from end
+                raise DemoFailed(f"`xinyi {shlex.join(words)}`: {said.getvalue().strip()}") from end
         return printed.getvalue()
 
     def fill(self) -> None:

@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_args, get_type_hints
 from urllib.parse import urlsplit
 
 import msgspec
@@ -260,6 +260,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 def load_settings(file: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
     """Settings from ``file`` (default ``xinyi.toml``, if it is there), overridden by ``XINYI_*`` variables.
 
+    Paths in the file are relative to its folder, wherever a command is run; those in variables to the working folder.
     Raises :class:`SettingsError` naming the setting that is unknown or wrong.
     """
     environ = os.environ if environ is None else environ
@@ -267,7 +268,7 @@ def load_settings(file: Path | None = None, environ: Mapping[str, str] | None = 
     path = file or Path("xinyi.toml")
     if file is not None or path.exists():
         try:
-            values = tomllib.loads(path.read_text("utf-8"))
+            values = _placed(path.parent, tomllib.loads(path.read_text("utf-8")))
         except (OSError, tomllib.TOMLDecodeError) as error:
             raise SettingsError(f"{path}: {error}") from error
     said_at = {setting: f"{path}: {setting}" for setting in values}
@@ -282,6 +283,19 @@ def load_settings(file: Path | None = None, environ: Mapping[str, str] | None = 
         return msgspec.convert(values, Settings, strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:
         raise SettingsError(str(error)) from error
+
+
+def _placed(folder: Path, values: dict[str, Any]) -> dict[str, Any]:
+    """The values of a file in ``folder``, with each path under it unless it is absolute."""
+    hints = get_type_hints(Settings)
+    return {
+        name: str(folder / value) if isinstance(value, str) and _is_path(hints.get(name)) else value
+        for name, value in values.items()
+    }
+
+
+def _is_path(hint: Any) -> bool:
+    return Path in {hint, *get_args(hint)}
 
 
 def _path(type_: type, value: Any) -> Any:

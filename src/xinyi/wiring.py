@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Final, Self
 
 from msgspec import Struct
@@ -343,16 +344,19 @@ class Services(Struct, frozen=True, kw_only=True):
                 await self.cache.close()
 
 
-async def require_ready(settings: Settings) -> None:
-    """Looks at the servers that ``settings`` name, before any process relies on them.
+async def require_ready(settings: Settings) -> Path | None:
+    """Looks at the servers that ``settings`` name, before any process relies on them. Gives the database's file if
+    there was none, and it was made here.
 
     Raises as :meth:`Services.opened`, ``UnfitCache``, ``UnfitKeys`` for what authenticates at the sign-in provider,
     and ``XinyiError(UNAVAILABLE)`` for one that can't be reached.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     database, clock = Database(settings.effective_database_url), SystemClock()
+    new = database.is_sqlite and not database.files
     try:
         await _require_schema(settings, database)
+        made = database.files[0] if new else None
         if settings.cache_url is not None:
             cache, _ = _short_lived_state(settings, database, clock)
             try:
@@ -363,6 +367,7 @@ async def require_ready(settings: Settings) -> None:
         await database.close()
     if settings.sign_in is not None:
         read_credential(settings.sign_in)
+    return made
 
 
 async def _require_schema(settings: Settings, database: Database) -> None:

@@ -49,8 +49,10 @@ def server_process(
         try:
             log: list[str] = []
             while not (first := process.stderr.readline()).startswith("xinyi sandbox: "):
-                assert first.startswith("{"), "".join(log) + first + process.stderr.read()  # what it logs meanwhile
-                log.append(first)
+                if first.startswith("{"):  # what it logs meanwhile
+                    log.append(first)
+                else:
+                    assert "Made a new sandbox" in first, "".join(log) + first + process.stderr.read()
             # A server whose log nobody reads would stand still.
             reader = Thread(target=log.extend, args=(process.stderr,))
             reader.start()

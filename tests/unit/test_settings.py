@@ -40,6 +40,17 @@ def test_what_is_no_setting_is_named_where_it_is_said(tmp_path: Path):
         load_settings(file, {})
 
 
+def test_paths_in_a_file_are_relative_to_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir("/")
+    file = tmp_path / "xinyi.toml"
+    file.write_text('data_dir = "data"\nscenarios_dir = "/set"\nmail_password_file = "password"\n')
+    settings = load_settings(file, {})
+    assert settings.data_dir == tmp_path / "data"
+    assert settings.scenarios_dir == Path("/set")
+    assert settings.mail_password_file == tmp_path / "password"
+    assert load_settings(file, {"XINYI_DATA_DIR": "here"}).data_dir == Path("here")
+
+
 @pytest.mark.parametrize("origins", ["http://127.0.0.1:9000/hook", "127.0.0.1:9000", "ftp://127.0.0.1"])
 def test_what_partners_may_reach_on_the_loopback_is_origins(origins: str):
     with pytest.raises(SettingsError, match="outbound_loopback names origins"):

@@ -45,7 +45,10 @@ def with_services(command: Callable[Concatenate[Services, P], Coroutine[Any, Any
     @functools.wraps(command)
     def callback(*args: P.args, **kwargs: P.kwargs) -> None:
         async def work(services: Services) -> None:
+            new = services.database.is_sqlite and not services.database.files
             async with services.opened():
+                if new:
+                    say_made(services.database.files[0])
                 await command(services, *args, **kwargs)
 
         settings = current_settings()
@@ -57,6 +60,11 @@ def with_services(command: Callable[Concatenate[Services, P], Coroutine[Any, Any
             raise click.ClickException(told(error)) from error
 
     return callback
+
+
+def say_made(database: Path) -> None:
+    """Tells, apart from a command's own output, that there was no installation and which one was made."""
+    click.echo(f"新建沙箱数据库 / Made a new sandbox's database: {database.absolute()}", err=True)
 
 
 def told(error: XinyiError) -> str:

@@ -23,7 +23,7 @@ from ..telemetry.logs import configure_logging
 from ..web.draining import DrainingServer, DrainingWorkers
 from ..web.protocol import BoundedProtocol
 from ..wiring import require_ready
-from .context import current_settings, startup_errors, told
+from .context import current_settings, say_made, startup_errors, told
 
 _OTHER_FILES = 250
 """Open files beside the connections: databases, keys, uploads under way."""
@@ -110,9 +110,11 @@ def _require_ready(settings: Settings) -> None:
 
     try:
         with startup_errors():
-            asyncio.run(require_ready(settings))
+            made = asyncio.run(require_ready(settings))
     except XinyiError as error:
         raise click.ClickException(told(error)) from error
+    if made is not None:
+        say_made(made)
 
 
 def _make_room(connections: int) -> int:

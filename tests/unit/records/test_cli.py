@@ -95,7 +95,7 @@ def test_an_unknown_source_or_a_bad_header_ends_it(run: Runner, tmp_path: Path) 
 
 
 def test_sources_are_added_listed_and_disabled(run: Runner) -> None:
-    assert run.add("bureau").output == "source: bureau\n"
+    assert run.add("bureau").stdout == "source: bureau\n"
     assert run.add("bureau").exit_code == 1
     assert run.add("other", "NO_SUCH").exit_code == 1
     assert "示例来源" in run(sources, "list").output

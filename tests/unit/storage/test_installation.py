@@ -63,6 +63,17 @@ async def test_nobody_else_reads_the_database_that_is_made(tmp_path: Path):
     assert data_dir.stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.parametrize("words", [["sources", "list"], ["sandbox", "sources"]])
+def test_a_command_that_makes_an_installation_says_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+):
+    monkeypatch.setenv("XINYI_DATA_DIR", str(tmp_path / "var"))
+    first, second = (CliRunner().invoke(main, words) for _ in range(2))
+    assert first.stderr == f"新建沙箱数据库 / Made a new sandbox's database: {tmp_path}/var/xinyi.sqlite3\n"
+    assert second.stderr == ""
+    assert first.exit_code == second.exit_code == 0
+
+
 async def test_production_refuses_a_database_that_others_can_read(tmp_path: Path, embedded: Embedded):
     services = production(tmp_path, embedded)
     async with services.opened():
