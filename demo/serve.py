@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from rich.cells import cell_len, set_cell_size
 from rich.table import Table
 
 from demo.sandbox import Member, Sandbox
@@ -63,10 +64,11 @@ def show(url: str, members: list[Member]) -> None:
         console.print(f"  {member.name}  {member.client_id}  {member.private_key}  {member.redirect_uri}")
 
     console.print("\n[bold]虚构主体[/bold] personas to sign in as, and to ask by link by their identifiers")
-    cast = Table.grid(padding=(0, 2), expand=False)
-    for persona in personas():
-        cast.add_row("", persona.id, persona.identifier.value, persona.name.zh, f"[dim]{persona.describes.en}[/dim]")
-    console.print(cast, soft_wrap=False)
+    cast = personas()
+    widths = [max(map(cell_len, texts)) for texts in zip(*((each.id, each.name.zh) for each in cast), strict=True)]
+    for each in cast:
+        id_, name = map(set_cell_size, (each.id, each.name.zh), widths)
+        console.print(f"  {id_}  {each.identifier.value}  {name}  [dim]{each.describes.en}[/dim]")
 
     bikes = members[0]
     console.print(f"""
