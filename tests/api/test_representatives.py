@@ -272,3 +272,11 @@ async def test_who_comes_back_too_late_or_with_what_isnt_ours_isnt_signed_in(sta
         foreign = await person.http.get("/sign-in/back", params={"state": state, "code": "c"})
         assert (foreign.status_code, "登录已过期" in foreign.text) == (403, True)
     assert not await is_in(person)
+
+
+async def test_an_answer_works_once_even_where_the_provider_takes_its_code_again(stage: Stage) -> None:
+    person = stage.platform.subject()
+    back = stage.provider.answer(await stage.sent(person, "/me", "legal_person"), stage.clock.now(), ALICE)
+    assert (await person.http.get(back)).status_code == 303
+    again = await person.http.get(back)
+    assert (again.status_code, "登录已过期" in again.text) == (403, True)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy.exc import DataError
 
@@ -136,6 +137,23 @@ async def test_a_turn_that_goes_on_ends_where_something_cant_be_stored_and_where
 
     assert await finish(batches) == 1
     assert await tally(world.services) == (4 * TURN,) * 3
+
+
+async def test_what_others_have_done_meanwhile_isnt_done_again(
+    world: World, bike: Client, consent: Consent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches, lock = world.services.batches, repo.lock
+    batch = await submit(world.services, bike, [question(consent)] * (2 * TURN))
+
+    async def overtaken(tx: Any, batch_id: str, *, skip_locked: bool = False) -> Any:
+        found = await lock(tx, batch_id, skip_locked=skip_locked)
+        return found and msgspec.structs.replace(found, done=found.done + 1)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(repo, "lock", overtaken)
+        assert await batches.turn(False, lambda: True)
+    assert (await batches.get(batch.id, partner_id=batch.partner_id, consent_id=None)).done == TURN
+    assert await tally(world.services) == (TURN,) * 3
 
 
 async def test_the_same_key_is_the_same_batch_and_its_items_are_done_once(

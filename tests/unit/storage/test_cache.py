@@ -143,6 +143,20 @@ async def test_memory_keeps_little_of_what_was_removed_before_its_time():
     assert cache._listed == sum(map(len, cache._due.values())) < 2000
 
 
+async def test_memory_keeps_what_was_touched_beyond_its_first_time():
+    clock = ManualClock()
+    cache = MemoryCache(clock)
+    await cache.add("session", LONG, b"1")
+    clock.advance(LONG / 2)
+    await cache.touch("session", LONG)
+    clock.advance(LONG / 2)
+    await cache.add("another", LONG)
+    assert await cache.get("session") == b"1"
+    clock.advance(LONG / 2)
+    await cache.add("later", LONG)
+    assert cache._values.keys() == {"another", "later"}
+
+
 async def test_memory_keeps_nothing_of_what_has_expired():
     clock = ManualClock()
     cache = MemoryCache(clock)
