@@ -10,6 +10,7 @@ from msgspec import Struct
 from tests.support.oauth import PartnerProgram, Platform, Subject, answer, details, running_platform
 from tests.support.pairs import Pair
 from tests.support.world import NEIGHBOUR
+from xinyi.events.relay import Relay
 from xinyi.kernel.text import Text
 from xinyi.partners.model import SubParty
 from xinyi_sdk.receipts import verify_receipt
@@ -111,6 +112,20 @@ async def test_a_new_consent_takes_the_place_of_the_same_branchs_alone(stage: St
         other: ("authorised", None),
         second: ("authorised", None),
     }
+
+
+async def test_consents_are_listed_by_branch_and_events_name_it(stage: Stage) -> None:
+    made: dict[str, list[str]] = {}
+    for each in (stage.east, stage.west, stage.east):
+        made.setdefault(each.id, []).insert(0, granted(await stage.agreed(WRITTEN, each, COMPANY))["consent_id"])
+    first = (await stage.call("GET", f"/v1/consents?limit=1&sub_party={stage.east.id}")).json()
+    second = (await stage.call("GET", first["links"]["next"])).json()
+    assert [each["id"] for page in (first, second) for each in page["data"]] == made[stage.east.id]
+    assert second["meta"]["next_cursor"] is None
+    await Relay(stage.platform.service("database"), stage.platform.clock).run()
+    events = (await stage.call("GET", "/v1/events")).json()["data"]
+    named = {(each["data"]["consent_id"], each["data"]["sub_party"]) for each in events}
+    assert named == {(consent_id, branch) for branch, ids in made.items() for consent_id in ids}
 
 
 async def test_the_receipt_the_access_log_and_the_export_say_who_acted(stage: Stage) -> None:

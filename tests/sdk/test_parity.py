@@ -50,7 +50,9 @@ CALLS: Mapping[str, Call] = {
     "listErrorCodes": Call("metadata.error_codes"),
     "listOutcomes": Call("metadata.outcomes"),
     "askForConsent": Call("consents.ask", (), {"scenario": "bike-deposit", "subject": "990001199003070011"}),
-    "listConsents": Call("consents.list", (), {"state": "authorised", "scenario": "bike-deposit"}),
+    "listConsents": Call(
+        "consents.list", (), {"state": "authorised", "scenario": "bike-deposit", "sub_party": "sbp_1"}
+    ),
     "getConsent": Call("consents.get", ("cns_1",)),
     "giveUpConsent": Call("consents.withdraw", ("cns_1",)),
     "getConsentCopy": Call("consents.copy", ("cns_1",)),

@@ -118,7 +118,8 @@ async def test_the_whole_way_of_a_customer(client: Any, fake_xinyi: FakeXinyi) -
 
 
 async def test_a_customer_at_the_counter(client: Any, fake_xinyi: FakeXinyi) -> None:
-    asked = await result(client.consents.ask(scenario="bike-deposit", subject="990001199003070011"))
+    whom = {"scenario": "bike-deposit", "subject": "990001199003070011"}
+    asked = await result(client.consents.ask(**whom, sub_party="sbp_1"))
     assert asked.link.endswith(asked.id)
     assert asked.qr_svg.startswith("<svg")
     check = {"scenario": "bike-deposit", "consent_id": asked.id, "reference": "R"}
@@ -127,12 +128,13 @@ async def test_a_customer_at_the_counter(client: Any, fake_xinyi: FakeXinyi) -> 
     fake_xinyi.decide(asked.id, "not_evidenced")
     assert (await result(client.consents.wait(asked.id))).usable
     assert not (await result(client.checks.create(**check))).met
-    refused = await result(client.consents.ask(scenario="bike-deposit", subject="990001199003070011"))
+    refused = await result(client.consents.ask(**whom, sub_party="sbp_2"))
     fake_xinyi.decide(refused.id, agree=False)
     assert (await result(client.consents.wait(refused.id))).state == xinyi_sdk.ConsentState.REJECTED
-    found = client.consents.list(state="authorised")
-    ids = [each.id async for each in found] if isinstance(found, AsyncIterator) else [each.id for each in found]
-    assert ids == [asked.id]
+    for filters in ({"state": "authorised"}, {"sub_party": "sbp_1"}):
+        found = client.consents.list(**filters)
+        ids = [each.id async for each in found] if isinstance(found, AsyncIterator) else [each.id for each in found]
+        assert ids == [asked.id]
 
 
 async def test_failures_pass_and_nobody_waits(client: Any, fake_xinyi: FakeXinyi) -> None:

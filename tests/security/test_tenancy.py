@@ -82,7 +82,7 @@ THINGS: Final[dict[str, dict[str, str]]] = {
     "correctRecord": {"record_id": "record"},
     "withdrawRecord": {"record_id": "record"},
 }
-FILTERS: Final = {"listChecks": {"consent_id": "consent"}}
+FILTERS: Final = {"listChecks": {"consent_id": "consent"}, "listConsents": {"sub_party": "sub_party"}}
 """Parameters of lists that show what goes with a thing: with another's, as with nobody's, nothing does."""
 NAMES_NOTHING: Final = {
     # no identifier of anything that is somebody's: public, or all of the caller's own

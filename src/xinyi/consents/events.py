@@ -25,6 +25,7 @@ def told(
     data: dict[str, object] = {
         "consent_id": consent.id,
         "scenario": {"id": consent.scenario_id, "version": consent.scenario_version},
+        "sub_party": consent.sub_party_id,
         "state": state(consent, at).value,
         "reason": None if ended is None else ended.reason.value,
         "ended_by": None if ended is None else ended.by.value,

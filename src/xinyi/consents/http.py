@@ -61,6 +61,15 @@ ScenarioFilter = Annotated[
         name="scenario", pattern="^[a-z0-9-]{1,64}$", required=False, description="Only those to this scenario."
     ),
 ]
+SubPartyFilter = Annotated[
+    str | None,
+    QueryParameter(
+        name="sub_party",
+        pattern="^[a-z0-9_]{1,64}$",
+        required=False,
+        description="Only those given to this branch or merchant of yours, or asked for by it.",
+    ),
+]
 
 
 class ScenarioVersion(Struct, frozen=True):
@@ -319,14 +328,20 @@ class ConsentAskController(Controller):
         cursor: Cursor = None,
         state_filter: StateFilter = None,
         scenario_filter: ScenarioFilter = None,
+        sub_party_filter: SubPartyFilter = None,
     ) -> Envelope[list[ConsentView]]:
         """The partner's own consents, newest first, each with its state at this moment."""
         found = await consents.listed(
-            principal.partner, state=state_filter, scenario_id=scenario_filter, before=cursor, limit=limit + 1
+            principal.partner,
+            state=state_filter,
+            scenario_id=scenario_filter,
+            sub_party_id=sub_party_filter,
+            before=cursor,
+            limit=limit + 1,
         )
         page, more = found[:limit], len(found) > limit
         next_cursor = page[-1].id if more else None
-        filters = {"state": state_filter, "scenario": scenario_filter}
+        filters = {"state": state_filter, "scenario": scenario_filter, "sub_party": sub_party_filter}
         kept = "".join(f"&{name}={value}" for name, value in filters.items() if value is not None)
         at = clock.now()
         return Envelope(

@@ -104,6 +104,7 @@ async def of_partner(
     at: datetime,
     state: ConsentState | None = None,
     scenario_id: str | None = None,
+    sub_party_id: str | None = None,
     before: str | None = None,
     limit: int,
 ) -> list[Consent]:
@@ -111,6 +112,8 @@ async def of_partner(
     wanted = _select.where(consents.c.partner_id == partner_id).order_by(consents.c.id.desc()).limit(limit)
     if scenario_id is not None:
         wanted = wanted.where(consents.c.scenario_id == scenario_id)
+    if sub_party_id is not None:
+        wanted = wanted.where(consents.c.sub_party_id == sub_party_id)
     if before is not None:
         wanted = wanted.where(consents.c.id < before)
     if state is not None:

@@ -388,6 +388,7 @@ class ConsentService:
         *,
         state: ConsentState | None = None,
         scenario_id: str | None = None,
+        sub_party_id: str | None = None,
         before: str | None = None,
         limit: int,
     ) -> list[Consent]:
@@ -399,6 +400,7 @@ class ConsentService:
                 at=self._clock.now(),
                 state=state,
                 scenario_id=scenario_id,
+                sub_party_id=sub_party_id,
                 before=before,
                 limit=limit,
             )

@@ -1,6 +1,7 @@
 """Asking subjects for their consent, and what became of it."""
 
 import hmac
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -46,8 +47,8 @@ def withdraw_consent(engine: Engine, consent_id: str) -> Flow[Consent]:
     return read(response, Data[Consent]).data
 
 
-def list_consents(engine: Engine, state: str | None, scenario: str | None, cursor: str | None) -> Flow[Page[Consent]]:
-    return page_of(engine, "/v1/consents", Items[Consent], cursor, {"state": state, "scenario": scenario})
+def list_consents(engine: Engine, filters: Mapping[str, str | None], cursor: str | None) -> Flow[Page[Consent]]:
+    return page_of(engine, "/v1/consents", Items[Consent], cursor, filters)
 
 
 def ask(

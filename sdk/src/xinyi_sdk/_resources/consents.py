@@ -67,9 +67,12 @@ class Consents(Resource):
         """Waits until the subject has decided, or the time to do so is over: an hour at most. Raises ``NotFound``."""
         return self._driver.run(operations.wait(self._engine, consent_id))
 
-    def list(self, *, state: str | None = None, scenario: str | None = None) -> Iterator[Consent]:
-        """Your consents, newest first: all of them, those in a state now, or those to a scenario."""
-        return self._driver.iterate(lambda cursor: operations.list_consents(self._engine, state, scenario, cursor))
+    def list(
+        self, *, state: str | None = None, scenario: str | None = None, sub_party: str | None = None
+    ) -> Iterator[Consent]:
+        """Your consents, newest first: all of them, those in a state now, to a scenario, or to a branch of yours."""
+        filters = {"state": state, "scenario": scenario, "sub_party": sub_party}
+        return self._driver.iterate(lambda cursor: operations.list_consents(self._engine, filters, cursor))
 
     def copy(self, consent_id: str) -> ConsentCopy:
         """The signed copy of a written consent, to archive. Raises ``NotFound``, also when it isn't written."""

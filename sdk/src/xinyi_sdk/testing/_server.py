@@ -378,7 +378,7 @@ class FakeXinyi:
         if not consent_id:
             wanted = request.url.params
             found = [_consent_view(each) for each in reversed(self._consents.values())]
-            data = [each for each in found if wanted.get("state", each["state"]) == each["state"]]
+            data = [each for each in found if _fits(each, wanted)]
             return _json(200, {"data": data, "meta": {"next_cursor": None}})
         if consent_id not in self._consents:
             raise _Refused("not_found")
@@ -477,6 +477,12 @@ def _pinned(view: Mapping[str, Any]) -> dict[str, Any]:
 
 def _expiry(consent: _Consent) -> datetime:
     return consent.created + timedelta(days=scenarios()[consent.scenario]["view"]["consent"]["max_days"])
+
+
+def _fits(view: Mapping[str, Any], wanted: Mapping[str, str]) -> bool:
+    """Whether a list with these filters has the consent."""
+    told = {"state": view["state"], "scenario": view["scenario"]["id"], "sub_party": view["sub_party"]}
+    return all(wanted.get(name, value) == value for name, value in told.items())
 
 
 def _consent_view(consent: _Consent) -> dict[str, Any]:
