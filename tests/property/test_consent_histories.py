@@ -164,6 +164,7 @@ class History(RuleBasedStateMachine):
         self.reminded_at: datetime | None = None
         self.another_until: datetime | None = None
         self.extension: Extension | None = None
+        self.lapsed = False  # an extension did that nobody has written down yet
         self.extension_refused_at: datetime | None = None
         if answered != "not yet":
             self.somebody_answers(stranger=False, agree=answered == "yes")
@@ -195,14 +196,17 @@ class History(RuleBasedStateMachine):
         if self.state in OPEN and self.now >= self.deadline:
             self.state = ConsentState.EXPIRED
         if self.extension is not None and (self.now >= self.extension.request_expires_at or self.state not in OPEN):
-            self.extension = None
+            self.extension, self.lapsed = None, True
+        self.lapsed = self.lapsed and self.state in OPEN
 
-    def attempt(self, act: Callable[[], Awaitable[Any]], refusal: Code | None, *, told: int = 1) -> Any:
-        """Does it: either it is refused as the model says and leaves nothing, or it leaves one leaf and is told."""
+    def attempt(
+        self, act: Callable[[], Awaitable[Any]], refusal: Code | None, *, left: int = 1, told: int | None = None
+    ) -> Any:
+        """Does it: it is refused as the model says and leaves nothing, or each change leaves a leaf and is told."""
         before, leaves, events = self.stage.stored(self.consent.id), self.stage.leaves(), self.events()
         if refusal is None:
             result = self.stage.run(act())
-            assert (self.stage.leaves(), self.events()) == (leaves + 1, events + told)
+            assert (self.stage.leaves(), self.events()) == (leaves + left, events + (left if told is None else told))
             return result
         with pytest.raises(XinyiError) as refused:
             self.stage.run(act())
@@ -310,8 +314,10 @@ class History(RuleBasedStateMachine):
                 self.consent.id, partner_id=partner, client_id=self.client.id, days=days
             ),
             refusal,
+            left=1 + self.lapsed,
         )
         if asked is not None:
+            self.lapsed = False
             assert asked.request_expires_at == min(now + ANSWER_EXTENSION_WITHIN, self.deadline)
             self.extension = asked
 
@@ -339,6 +345,7 @@ class History(RuleBasedStateMachine):
         """It stays as it is computed to be; doing it again changes nothing."""
         sweep = self.stage.world.services.consent_sweep
         self.stage.run(sweep.run())
+        self.lapsed = False
         swept, leaves, events = self.stage.stored(self.consent.id), self.stage.leaves(), self.events()
         assert (swept.ended_as is None) is (self.state in OPEN)
         self.stage.run(sweep.run())

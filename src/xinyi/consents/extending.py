@@ -34,6 +34,15 @@ from .service import ConsentService
 _OPEN = (ConsentState.AUTHORISED, ConsentState.PAUSED)
 
 
+async def lapse(tx: AsyncConnection, consent: Consent) -> Change:
+    """Decides about the consent's waiting extension as time has decided; the journal is yet to write it."""
+    extension = await repo.undecided_extension(tx, consent.id)
+    assert extension is not None, "the consent says so"
+    lapsed = replace(extension, decided_at=extension.request_expires_at, decision=Decision.LAPSED)
+    await repo.update_extension(tx, lapsed)
+    return Change(Event.EXTENSION_REJECTED, replace(consent, extension_due_at=None), lapsed, Party.TIME)
+
+
 class ExtensionService:
     """Asks for extensions and lets their subject decide about them."""
 
@@ -83,6 +92,7 @@ class ExtensionService:
                 raise XinyiError(Code.INVALID, "the consent lasts longer anyway", source="/days")
             if consent.extension_due_at is not None and now < consent.extension_due_at:
                 raise XinyiError(Code.WRONG_STATE, "an extension waits for the subject's answer already")
+            lapsed = [] if consent.extension_due_at is None else [await lapse(tx, consent)]
             refused = await repo.last_refused_extension(tx, consent.id)
             if refused is not None and now < refused + self._quiet_after_refusal:
                 raise cooling_down(refused + self._quiet_after_refusal - now, "the subject refused this not long ago")
@@ -96,7 +106,7 @@ class ExtensionService:
             )
             await repo.add_extension(tx, extension)
             asked = replace(consent, extension_due_at=extension.request_expires_at)
-            await self._journal.write(tx, now, Change(Event.EXTENSION_REQUESTED, asked, extension))
+            await self._journal.write(tx, now, *lapsed, Change(Event.EXTENSION_REQUESTED, asked, extension))
             return extension
 
     async def history(self, consent_id: str, partner_id: str) -> tuple[Consent, list[Extension]]:
@@ -159,10 +169,10 @@ class ExtensionService:
         return consent, extension, now
 
     async def _awaiting(self, tx: AsyncConnection, consent: Consent, at: datetime) -> Extension:
-        newest = next(iter(await repo.extensions_of(tx, consent.id)), None)
-        if newest is None or extension_state(newest, consent, at) is not ExtensionState.AWAITING_AUTHORISATION:
+        asked = await repo.undecided_extension(tx, consent.id)
+        if asked is None or extension_state(asked, consent, at) is not ExtensionState.AWAITING_AUTHORISATION:
             raise XinyiError(Code.WRONG_STATE, "no extension waits for an answer")
-        return newest
+        return asked
 
     def _require_open(self, consent: Consent, at: datetime) -> None:
         if (present := state(consent, at)) not in _OPEN:

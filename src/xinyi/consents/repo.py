@@ -216,8 +216,18 @@ async def add_extension(tx: AsyncConnection, extension: Extension) -> None:
 
 async def extensions_of(tx: AsyncConnection, consent_id: str) -> list[Extension]:
     """The extensions of a consent that were asked for, newest first."""
+    return await _extensions(tx, extensions.c.consent_id == consent_id)
+
+
+async def undecided_extension(tx: AsyncConnection, consent_id: str) -> Extension | None:
+    """The extension of a consent that nobody has decided about, nor written down as lapsed: there is one at most."""
+    found = await _extensions(tx, extensions.c.consent_id == consent_id, extensions.c.decision.is_(None))
+    return found[0] if found else None
+
+
+async def _extensions(tx: AsyncConnection, *conditions: ColumnElement[bool]) -> list[Extension]:
     names = Extension.__struct_fields__
-    wanted = select(*(extensions.c[name] for name in names)).where(extensions.c.consent_id == consent_id)
+    wanted = select(*(extensions.c[name] for name in names)).where(*conditions)
     rows = await tx.execute(wanted.order_by(extensions.c.id.desc()))
     return [msgspec.convert(dict(zip(names, row, strict=True)), Extension) for row in rows]
 

@@ -411,8 +411,8 @@ class ConsentService:
         asked = await repo.asked_of(tx, await self._subjects.every_key_of(tx, subject_id), now)
         found = [Awaiting(consent=each, extension=None, until=each.request_expires_at) for each in asked]
         for consent in await repo.to_extend(tx, subject_id):
-            extension = next(iter(await repo.extensions_of(tx, consent.id)))
-            if extension_state(extension, consent, now) is ExtensionState.AWAITING_AUTHORISATION:
+            extension = await repo.undecided_extension(tx, consent.id)
+            if extension and extension_state(extension, consent, now) is ExtensionState.AWAITING_AUTHORISATION:
                 found.append(Awaiting(consent=consent, extension=extension, until=extension.request_expires_at))
         return sorted(found, key=lambda each: (each.until, each.consent.id))
 

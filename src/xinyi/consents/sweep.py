@@ -20,8 +20,9 @@ from ..storage.database import Database
 from ..telemetry.logs import log_unforeseen
 from . import repo
 from .events import EXPIRING, told
+from .extending import lapse
 from .journal import Change, Journal
-from .model import Consent, Decision, Event, Party, end, warn_at
+from .model import Consent, Event, end, warn_at
 from .reminders import Reminders
 
 BATCH: Final = 100
@@ -86,11 +87,7 @@ class ConsentSweep:
         ended = end(consent, now)
         if ended is None:
             if consent.extension_due_at is not None and consent.extension_due_at <= now:
-                extension = (await repo.extensions_of(tx, consent.id))[0]
-                lapsed = replace(extension, decided_at=consent.extension_due_at, decision=Decision.LAPSED)
-                await repo.update_extension(tx, lapsed)
-                kept = replace(consent, extension_due_at=None)
-                return [Change(Event.EXTENSION_REJECTED, kept, lapsed, Party.TIME)]
+                return [await lapse(tx, consent)]
             warn = warn_at(consent)
             if consent.warned_at is None and warn is not None and warn <= now:
                 warned = replace(consent, warned_at=now)

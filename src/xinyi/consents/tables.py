@@ -1,6 +1,6 @@
 """Consents, one row each, whose times tell its state; what was asked and signed beside them; mail that waits."""
 
-from sqlalchemy import Column, Index, Integer, String, Table, Text
+from sqlalchemy import Column, Index, Integer, String, Table, Text, text
 
 from ..storage.rights import APPEND_ONLY, CHANGING
 from ..storage.types import Json, UtcDateTime, metadata
@@ -57,6 +57,14 @@ extensions = Table(
     Column("decision", String(16)),
     Column("expired_before", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime),
+    # One waits for an answer at most.
+    Index(
+        "ix_consent_extensions_undecided",
+        "consent_id",
+        unique=True,
+        sqlite_where=text("decision IS NULL"),
+        postgresql_where=text("decision IS NULL"),
+    ),
 )
 
 copies = Table(

@@ -7,7 +7,7 @@ says what came of it; if nobody does, it is due again. So a receiver may be told
 from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from random import random
+from random import Random
 from typing import Final
 
 import structlog
@@ -58,6 +58,7 @@ class Deliveries:
         self._clock = clock
         self._sender = sender
         self._schedule = tuple(schedule)
+        self._random = Random()  # noqa: S311 (to spread tries, not to hide them)
         self._lease = timedelta(seconds=sender.timeout) + _SLACK
 
     async def claim(self, on_their_way: Collection[Claimed]) -> list[Claimed]:
@@ -107,7 +108,7 @@ class Deliveries:
             held_until=held_until(now, failures, self._schedule[0]),
         )
         tries = await repo.attempts(tx, subscription, claimed.event.number) + 1
-        due_at = retry_at(now, tries, self._schedule, random())  # noqa: S311 (to spread them, not to hide them)
+        due_at = retry_at(now, tries, self._schedule, self._random.random())
         state = DeliveryState.DEAD if due_at is None else DeliveryState.PENDING
         await self._settle(tx, claimed, attempt, state, due_at)
         if due_at is not None and (subscription.due_at is None or due_at < subscription.due_at):

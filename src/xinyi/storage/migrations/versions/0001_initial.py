@@ -148,6 +148,14 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("consent_id", "id", name=op.f("pk_consent_extensions")),
     )
+    op.create_index(
+        "ix_consent_extensions_undecided",
+        "consent_extensions",
+        ["consent_id"],
+        unique=True,
+        sqlite_where=sa.text("decision IS NULL"),
+        postgresql_where=sa.text("decision IS NULL"),
+    )
     op.create_table(
         "consent_mails",
         sa.Column("id", sa.String(length=32), nullable=False),
