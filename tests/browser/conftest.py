@@ -51,6 +51,7 @@ def picture() -> Callable[[Page, str], Path]:
     def picture(page: Page, name: str) -> Path:
         path = ARTIFACTS / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
+        page.wait_for_load_state()
         size = page.viewport_size
         assert size is not None
         # A window as high as the page, so that what sticks to its lower edge stands where it belongs.

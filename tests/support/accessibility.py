@@ -10,6 +10,7 @@ RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "be
 
 def accessibility_faults(page: Page) -> list[str]:
     """One line for each element that breaks a rule: the rule, the element, what is wrong."""
+    page.wait_for_load_state()
     # Evaluated rather than added as a script element, which the page's own content security policy would refuse.
     page.evaluate(AXE.read_text("utf-8"))
     violations = page.evaluate("rules => axe.run(rules).then(result => result.violations)", RULES)
