@@ -33,6 +33,15 @@ _STATEMENTS_HELD: Final = 500
 """Prepared statements of one connection: lists of parameters of many lengths are many statements."""
 
 
+_SESSION: Final = {
+    "application_name": "xinyi",
+    "jit": "off",
+    # A connection keeps the plan it made while a table was small, and reads a grown one from end to end until its
+    # statistics are renewed. All that we ask often has an index.
+    "enable_seqscan": "off",
+}
+
+
 class Database:
     """One database behind an async pool.
 
@@ -76,7 +85,7 @@ class Database:
                     "timeout": _CONNECT_WITHIN,
                     "command_timeout": _STATEMENT_WITHIN,
                     "prepared_statement_cache_size": _STATEMENTS_HELD,
-                    "server_settings": {"application_name": "xinyi", "jit": "off"},
+                    "server_settings": _SESSION,
                 },
             )
             event.listen(self._engine.sync_engine, "checkout", _postgresql_checkout)

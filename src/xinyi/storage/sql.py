@@ -91,6 +91,10 @@ class Prepared:
         self._build = build
         self._compiled: dict[str, _Compiled] = {}
 
+    def text(self, dialect: Dialect) -> str:
+        """The statement in the database's own words."""
+        return self._for(dialect).text
+
     async def fetch(self, tx: AsyncConnection, **values: Any) -> list[tuple[Any, ...]]:
         """The rows, as tuples of the selected columns."""
         compiled = self._for(tx.dialect)
