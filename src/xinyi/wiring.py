@@ -240,7 +240,7 @@ class Services(Struct, frozen=True, kw_only=True):
         )
         engine = Engine(checks, telemetry)
         _show(telemetry.metrics, engine, database, cache, ledger)
-        batches = BatchService(database, clock, checks)
+        batches = BatchService(database, clock, checks, scenarios)
         access = AccessLog(
             database, partners=partners, subjects=subjects, scenarios=scenarios, catalogue=catalogue, ledger=ledger
         )

@@ -1,6 +1,7 @@
 """``/v1/check-batches``, over HTTP with real tokens, proofs and consents."""
 
 from collections.abc import AsyncGenerator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.support.pairs import Pair
 SCENARIO = "microloan-prescreen"
 PATH = "/v1/check-batches"
 NDJSON = "application/x-ndjson"
+INTERACTION = "00000000-0000-4000-8000-000000000000"
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +63,10 @@ class Caller:
 
 @pytest.fixture
 async def bank(platform: Platform) -> Caller:
+    return await caller(platform)
+
+
+async def caller(platform: Platform) -> Caller:
     program = await platform.partner(SCENARIO, "trade-finance")
     request_uri = (await program.par(SCENARIO)).json()["request_uri"]
     bound = (await program.redeem(await platform.subject().agree(program, request_uri, "company-a"))).json()
@@ -227,3 +233,19 @@ async def test_a_source_has_no_batches_of_checks(platform: Platform, bank: Calle
     response = await source.call("GET", f"{PATH}/cbt_01kb0x4m9v5w8q2r7s3t6y1zab", await source.token())
 
     assert (response.status_code, response.json()["code"]) == (403, "insufficient_scope")
+
+
+async def test_one_that_is_kept_no_longer_is_as_one_that_was_never_there(tmp_path: Path, pair: Pair) -> None:
+    never = "cbt_01kb0x4m9v5w8q2r7s3t6y1zab"
+    async with running_platform(tmp_path, pair) as platform:
+        bank = await caller(platform)
+        gone = (await bank.done(bank.item())).removeprefix(f"{PATH}/")
+        platform.clock.advance(timedelta(days=365))
+        bank.token = await bank.program.token()
+        for tail in ("", "/items"):
+            told = [
+                await bank.call("GET", f"{PATH}/{each}{tail}", headers={"x-fapi-interaction-id": INTERACTION})
+                for each in (gone, never)
+            ]
+            assert (told[0].status_code, told[0].json()["code"]) == (404, "not_found")
+            assert told[0].text.replace(gone, never) == told[1].text

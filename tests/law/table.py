@@ -50,7 +50,8 @@ ROWS: Final = (
     Row(
         "L07",
         "PIPL Art. 19: no longer than needed",
-        "Everything that is given expires; what an answer said is erased when its time is over",
+        "Everything that is given expires; what an answer said is erased when its time is over, a batch goes with the "
+        "last of its answers, and what became of each line of an import goes after 90 days",
     ),
     Row("L08", "PIPL Art. 24: explanation, and a person", "Each outcome is explained, with a contact for a review"),
     Row(
@@ -74,7 +75,8 @@ ROWS: Final = (
     Row(
         "L14",
         "L14-15: the log of who was supplied and who asked",
-        "Time, caller, who agreed and what for are kept for five years, and not for ever",
+        "Time, caller, who agreed and what for are kept for five years, and not for ever; and so is which source sent "
+        "how many rows, and when",
     ),
     Row(
         "L16",

@@ -1,17 +1,19 @@
 """What is recorded about a subject, and what they, its sources and time do to it."""
 
 import functools
+import io
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Table, select
 
+from tests.support.batches import finish, question, results, submit
 from tests.support.stored import told_to_partners
 from tests.support.world import NEIGHBOUR, SOURCE, Subject, World, ask
+from xinyi.batches.tables import check_batch_items, check_batch_results, check_batches
 from xinyi.checks.model import Answered, Refused
-from xinyi.checks.retention import AUDIT_KEPT
 from xinyi.checks.tables import checks
 from xinyi.checks.witness import CheckRows, ConsentUses
 from xinyi.consents.http import view
@@ -19,7 +21,7 @@ from xinyi.consents.model import Consent, Party
 from xinyi.consents.witness import ConsentRows
 from xinyi.feedback.model import Feedback, Result
 from xinyi.kernel.clock import CHINA_TIME
-from xinyi.kernel.errors import Code
+from xinyi.kernel.errors import Code, XinyiError
 from xinyi.kernel.text import Text
 from xinyi.ledger.checkpoint import CheckpointKeys
 from xinyi.ledger.verify import verify_database
@@ -28,8 +30,11 @@ from xinyi.partners.model import Client
 from xinyi.portal.model import ProofState
 from xinyi.records.amendments import RepairedRecord
 from xinyi.records.deadlines import Deadline, Deadlines, DeadlineTable, WorkingDays, Year
-from xinyi.records.tables import records
+from xinyi.records.model import RecordBatch
+from xinyi.records.rows import Format
+from xinyi.records.tables import record_batch_chunks, record_batch_rejections, record_batches, records
 from xinyi.sandbox import identities
+from xinyi.storage.kept import AUDIT_KEPT, GRACE
 from xinyi.storage.types import metadata
 
 SCENARIO = "bike-deposit"
@@ -44,10 +49,11 @@ async def answer(world: World, client: Client, consent: Consent) -> dict[str, An
     return {name: value for name, value in data.items() if name not in {"id", "subject", "salts"}}
 
 
-async def stored(world: World) -> str:
-    """Every row of every table, as text."""
+async def stored(world: World, *tables: Table) -> str:
+    """Every row of these tables, or of every one, as text."""
     async with world.services.database.read() as tx:
-        return repr([[tuple(row) for row in await tx.execute(select(table))] for table in metadata.sorted_tables])
+        rows = [await tx.execute(select(table)) for table in tables or metadata.sorted_tables]
+        return repr([[tuple(row) for row in each] for each in rows])
 
 
 async def test_l07_what_an_answer_said_is_erased_when_its_time_is_over(world: World):
@@ -63,6 +69,36 @@ async def test_l07_what_an_answer_said_is_erased_when_its_time_is_over(world: Wo
     await _verifies(world)
     refused = await world.check(ask(bank, consent))
     assert isinstance(refused, Refused), "the consent has expired as well"
+
+
+async def test_l07_a_batch_goes_with_the_last_of_its_answers(world: World, person: Subject, bike: Client):
+    consent = await world.consent(bike, SCENARIO, person)
+    await world.services.batch_worker.stop()
+    batch = await submit(world.services, bike, [question(consent)])
+    await finish(world.services.batches)
+    world.clock.advance(timedelta(days=world.services.scenarios.get(SCENARIO).retention_days) + GRACE)
+    with pytest.raises(XinyiError) as gone:
+        await results(world.services, batch)
+    assert gone.value.code is Code.NOT_FOUND
+    assert await world.services.batches.sweep() == 3
+    assert batch.id not in await stored(world, check_batches, check_batch_items, check_batch_results)
+
+
+async def test_l07_what_became_of_the_lines_of_an_import_goes_after_90_days(world: World):
+    imports, batch = world.services.imports, await imported(world)
+    world.clock.advance(timedelta(days=90))
+    with pytest.raises(XinyiError) as gone:
+        await imports.rejections(batch, after_line=0, limit=1)
+    assert gone.value.code is Code.NOT_FOUND
+    world.clock.advance(2 * GRACE)
+    assert await imports.sweep() == 2
+    assert batch.id not in await stored(world, record_batch_chunks, record_batch_rejections)
+
+
+async def imported(world: World) -> RecordBatch:
+    """An import of one line, which was rejected."""
+    imports = world.services.imports
+    return await imports.run(await imports.open(SOURCE, Format.NDJSON, None), io.BytesIO(b"{}"))
 
 
 async def test_l10_the_export_has_every_kind_of_thing_that_is_kept_about_a_subject(
@@ -150,6 +186,16 @@ async def test_l14_who_asked_when_for_what_and_by_whose_consent_is_kept_five_yea
     assert (await world.services.retention.sweep()).removed == 1, "the consent, five years after its end"
     assert await world.services.portal.consents(person.id) == []
     await _verifies(world)
+
+
+async def test_l14_that_a_source_sent_records_is_kept_five_years_and_not_for_ever(world: World):
+    imports, batch = world.services.imports, await imported(world)
+    world.clock.advance(timedelta(days=5 * 365 + 2))
+    await imports.sweep()
+    assert await imports.batch(SOURCE, batch.id) == batch
+    world.clock.advance(timedelta(days=10))
+    assert await imports.sweep() == 1
+    assert batch.id not in await stored(world, record_batches)
 
 
 async def test_l20_a_contested_record_counts_as_none(world: World, person: Subject, bike: Client):

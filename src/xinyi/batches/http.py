@@ -212,7 +212,10 @@ class CheckBatchController(Controller):
     async def read(
         self, batch_id: BatchId, principal: NamedDependency[Principal], batches: NamedDependency[BatchService]
     ) -> Envelope[CheckBatchView]:
-        """Gives the counts so far, and the outcomes once it is finished. Another's batch is as one that isn't there."""
+        """Gives the counts so far, and the outcomes once it is finished.
+
+        Another's batch is as one that isn't there, and so is one whose answers are all past their time.
+        """
         return await _envelope(await _own(batch_id, principal, batches), batches, principal)
 
     @get(

@@ -1,6 +1,6 @@
 """A job of many checks: how far it is, and what became of each item."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -12,6 +12,9 @@ from ..scenarios.model import Outcome
 
 MAX_ITEMS: Final = 100_000
 """The most items of one batch."""
+LEAST_KEPT: Final = 7
+"""Days for which a batch is kept in any case, so that its partner can fetch what became of it; and an upload that was
+interrupted, so that it can go on."""
 
 
 class BatchFormat(StrEnum):
@@ -59,7 +62,8 @@ class CheckBatch(Struct, frozen=True, kw_only=True):
     """One batch. Items are answered in their order, so that ``done`` says which ones: those up to this number.
 
     ``consent_id`` is set when the token that made it is bound to one consent. ``received`` counts the items that are
-    stored, of ``total``. ``answered`` and ``refused`` add up to ``done``.
+    stored, of ``total``. ``answered`` and ``refused`` add up to ``done``. It is kept for ``keep_days`` after its end;
+    from ``kept_until`` on it is as one that was never there.
     """
 
     id: str
@@ -74,6 +78,8 @@ class CheckBatch(Struct, frozen=True, kw_only=True):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    keep_days: int
+    kept_until: datetime | None
 
     @property
     def state(self) -> CheckBatchState:
@@ -86,6 +92,10 @@ class CheckBatch(Struct, frozen=True, kw_only=True):
     @property
     def waiting(self) -> int:
         return self.total - self.done
+
+    def kept_after(self, end: datetime) -> datetime:
+        """Until when it is kept, once it is finished at ``end``."""
+        return end + timedelta(days=self.keep_days)
 
 
 class BatchItem(Struct, frozen=True):

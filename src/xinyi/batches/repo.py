@@ -6,13 +6,13 @@ from typing import Any, Final
 
 from msgspec import Struct
 from msgspec.structs import asdict
-from sqlalchemy import Select, bindparam, func, insert, select, update
+from sqlalchemy import Select, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..checks.model import CheckRequest
 from ..consents.model import ConsentState
 from ..consents.tables import consents
-from ..storage.sql import Prepared, insert_rows
+from ..storage.sql import Prepared, delete_some, insert_rows
 from .model import BatchItem, CheckBatch
 from .tables import check_batch_items, check_batch_results, check_batches
 
@@ -34,22 +34,28 @@ async def add(tx: AsyncConnection, batch: CheckBatch) -> None:
     await tx.execute(insert(check_batches), asdict(batch))
 
 
-async def find(tx: AsyncConnection, batch_id: str) -> CheckBatch | None:
-    return await _one(tx, select(check_batches).where(check_batches.c.id == batch_id))
+async def find(tx: AsyncConnection, batch_id: str, at: datetime) -> CheckBatch | None:
+    """The batch, unless it is kept no longer at this moment."""
+    kept = or_(check_batches.c.kept_until.is_(None), check_batches.c.kept_until > at)
+    return await _one(tx, select(check_batches).where(check_batches.c.id == batch_id, kept))
 
 
-async def receive(tx: AsyncConnection, batch_id: str, items: Sequence[BatchItem]) -> bool:
-    """Stores the next items. False when somebody else is or was ahead: then nothing is stored."""
+async def receive(tx: AsyncConnection, batch: CheckBatch, items: Sequence[BatchItem]) -> bool:
+    """Stores the next items. False when somebody else is or was ahead: then nothing is stored.
+
+    With the last one the batch waits for its turn, however long that takes.
+    """
     columns = check_batches.c
+    received = items[-1].number
     moved = await tx.execute(
         update(check_batches)
-        .where(columns.id == batch_id, columns.received == items[0].number - 1)
-        .values(received=items[-1].number)
+        .where(columns.id == batch.id, columns.received == items[0].number - 1)
+        .values(received=received, kept_until=None if received == batch.total else batch.kept_until)
     )
     if not moved.rowcount:
         return False
     rows = [
-        (batch_id, item.number, item.request.scenario, item.request.consent_id, item.request.reference)
+        (batch.id, item.number, item.request.scenario, item.request.consent_id, item.request.reference)
         for item in items
     ]
     await insert_rows(tx, check_batch_items, rows)
@@ -124,6 +130,7 @@ async def settle(tx: AsyncConnection, batch: CheckBatch, results: Sequence[Settl
     )
     refused = sum(each.refusal is not None for each in results)
     done = batch.done + len(results)
+    is_last = done == batch.total
     await tx.execute(
         update(check_batches)
         .where(check_batches.c.id == batch.id)
@@ -132,7 +139,8 @@ async def settle(tx: AsyncConnection, batch: CheckBatch, results: Sequence[Settl
             answered=batch.answered + len(results) - refused,
             refused=batch.refused + refused,
             started_at=batch.started_at or at,
-            finished_at=at if done == batch.total else None,
+            finished_at=at if is_last else None,
+            kept_until=batch.kept_after(at) if is_last else None,
         )
     )
 
@@ -153,6 +161,21 @@ async def outcomes(tx: AsyncConnection, batch_id: str, scenarios: Collection[str
         .group_by(_r.outcome)
     )
     return {str(outcome): count for outcome, count in counted}
+
+
+async def kept_no_longer(tx: AsyncConnection, at: datetime) -> list[str]:
+    """The batches that were kept until this moment, or less long."""
+    return list((await tx.execute(select(check_batches.c.id).where(check_batches.c.kept_until <= at))).scalars())
+
+
+async def remove_some(tx: AsyncConnection, batch_id: str, limit: int) -> int:
+    """Removes at most ``limit`` of the batch's rows, its own the last; 0 when none is left."""
+    removed = 0
+    for table in (check_batch_results, check_batch_items):
+        removed += await delete_some(tx, table, table.c.batch_id == batch_id, limit - removed)
+    if removed < limit:
+        removed += (await tx.execute(delete(check_batches).where(check_batches.c.id == batch_id))).rowcount
+    return removed
 
 
 async def _one(tx: AsyncConnection, wanted: Select[Any]) -> CheckBatch | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 from typing import Final
 
 import structlog
@@ -13,12 +14,14 @@ from ..checks.service import CheckService
 from ..kernel.clock import Clock, whole_seconds
 from ..kernel.errors import Code, XinyiError
 from ..kernel.ids import new_id
+from ..scenarios.registry import Registry
 from ..storage import idempotency
 from ..storage.database import Database
 from ..storage.idempotency import Use
+from ..storage.kept import AT_ONCE, GRACE
 from ..telemetry.logs import log_unforeseen
 from . import repo
-from .model import BatchItem, CheckBatch, CheckBatchState, ItemResult, outcome_of
+from .model import LEAST_KEPT, BatchItem, CheckBatch, CheckBatchState, ItemResult, outcome_of
 from .repo import Settled
 
 _log = structlog.get_logger(__name__)
@@ -36,10 +39,11 @@ CHUNK: Final = 2000
 class BatchService:
     """Check batches."""
 
-    def __init__(self, database: Database, clock: Clock, checks: CheckService) -> None:
+    def __init__(self, database: Database, clock: Clock, checks: CheckService, scenarios: Registry) -> None:
         self._database = database
         self._clock = clock
         self._checks = checks
+        self._scenarios = scenarios
         self._alone: dict[str, int] = {}
         """By batch: up to this number its items are answered one by one, since together they couldn't be stored."""
 
@@ -55,9 +59,11 @@ class BatchService:
     ) -> CheckBatch:
         """Takes a batch in; gives the one that is there when the idempotency key was used before.
 
+        A batch is kept as long as any of its scenarios lets an answer be kept: after that nothing of it is given again.
         ``items`` are numbered from 1 on. ``consent_id`` is the one that the caller's token is bound to, if it is.
         Raises ``XinyiError``: IDEMPOTENCY_KEY_REUSED, or UNAVAILABLE: then the same upload under the same key goes on.
         """
+        now = whole_seconds(self._clock.now())
         new = CheckBatch(
             id=new_id("cbt", self._clock.now()),
             partner_id=partner_id,
@@ -68,9 +74,11 @@ class BatchService:
             done=0,
             answered=0,
             refused=0,
-            created_at=whole_seconds(self._clock.now()),
+            created_at=now,
             started_at=None,
             finished_at=None,
+            keep_days=self._keep_days(items),
+            kept_until=now + timedelta(days=LEAST_KEPT),
         )
         try:
             batch = await self._open(new, digest, key)
@@ -78,7 +86,7 @@ class BatchService:
             batch = await self._open(new, digest, key)
         while batch.state is CheckBatchState.RECEIVING:
             async with self._database.transaction() as tx:
-                await repo.receive(tx, batch.id, items[batch.received : batch.received + CHUNK])
+                await repo.receive(tx, batch, items[batch.received : batch.received + CHUNK])
                 batch = await self._existing(tx, batch.id)
         return batch
 
@@ -87,10 +95,18 @@ class BatchService:
             used = (await idempotency.find(tx, {(new.partner_id, key)})).get((new.partner_id, key))
             if used is not None:
                 used.require_same(digest)
-                return await self._existing(tx, used.resource)
+                if (found := await repo.find(tx, used.resource, self._clock.now())) is not None:
+                    return found
             await repo.add(tx, new)
-            await idempotency.store(tx, [Use(new.partner_id, key, digest, new.id)], new.created_at)
+            if used is None:
+                await idempotency.store(tx, [Use(new.partner_id, key, digest, new.id)], new.created_at)
+            else:
+                await idempotency.renew(tx, used, new.id, new.created_at)
             return new
+
+    def _keep_days(self, items: Sequence[BatchItem]) -> int:
+        asked = {item.request.scenario for item in items}
+        return max([LEAST_KEPT, *(each.retention_days for each in self._scenarios.versions() if each.id in asked)])
 
     async def get(self, batch_id: str, *, partner_id: str, consent_id: str | None) -> CheckBatch:
         """One of the partner's own batches; a token that is bound to a consent sees those that it made alone.
@@ -98,7 +114,7 @@ class BatchService:
         Raises ``XinyiError(NOT_FOUND)``.
         """
         async with self._database.read() as tx:
-            batch = await repo.find(tx, batch_id)
+            batch = await repo.find(tx, batch_id, self._clock.now())
         if batch is None or batch.partner_id != partner_id or consent_id not in {None, batch.consent_id}:
             raise XinyiError(Code.NOT_FOUND)
         return batch
@@ -121,6 +137,19 @@ class BatchService:
             made = {row.check_id for _, row in found if row.check_id is not None}
             answers = await self._checks.again(tx, made, client_id=client_id)
         return batch, [ItemResult(item, _result(row, answers)) for item, row in found]
+
+    async def sweep(self) -> int:
+        """Removes the batches that are kept no longer, a part at a time; gives how many rows that were."""
+        async with self._database.read() as tx:
+            gone = await repo.kept_no_longer(tx, self._clock.now() - GRACE)
+        removed = 0
+        for batch_id in gone:
+            some = AT_ONCE
+            while some == AT_ONCE:
+                async with self._database.transaction() as tx:
+                    some = await repo.remove_some(tx, batch_id, AT_ONCE)
+                removed += some
+        return removed
 
     async def waits(self) -> bool:
         """Whether any batch has items to answer."""
@@ -236,8 +265,9 @@ class BatchService:
                 await repo.settle(tx, now, [refused], whole_seconds(self._clock.now()))
 
     async def _existing(self, tx: AsyncConnection, batch_id: str) -> CheckBatch:
-        batch = await repo.find(tx, batch_id)
-        assert batch is not None, "batches aren't deleted"
+        batch = await repo.find(tx, batch_id, self._clock.now())
+        if batch is None:
+            raise XinyiError(Code.NOT_FOUND)
         return batch
 
 

@@ -21,6 +21,10 @@ check_batches = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("started_at", UtcDateTime),
     Column("finished_at", UtcDateTime),
+    # days after its end
+    Column("keep_days", Integer, nullable=False),
+    # from then on it is as one that was never there; none while it waits or runs
+    Column("kept_until", UtcDateTime),
     Index(None, "partner_id", "id"),
 )
 Index(

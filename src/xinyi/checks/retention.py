@@ -21,11 +21,12 @@ from ..consents.tables import consents, copies, extensions, mails
 from ..kernel.clock import Clock
 from ..ledger.service import LedgerService
 from ..scenarios.registry import Registry
+from ..storage import idempotency
 from ..storage.database import Database
+from ..storage.kept import AT_ONCE as KEYS_AT_ONCE
+from ..storage.kept import AUDIT_KEPT
 from .tables import checks
 
-AUDIT_KEPT: Final = timedelta(days=5 * 366)
-"""How long it is kept that a check was made: at least five years."""
 AT_ONCE: Final = 200
 """Rows in one transaction: the ledger's head is locked meanwhile."""
 
@@ -57,6 +58,8 @@ class Retention:
         erased = removed = 0
         while some := await self._erase_some():
             erased += some
+        while some := await self._remove_keys():
+            removed += some
         while some := await self._remove_checks():
             removed += some
         while some := await self._remove_consents():
@@ -71,6 +74,11 @@ class Retention:
                 await tx.execute(update(checks).where(checks.c.id.in_(due)).values(body=None))
                 await self._ledger.erase(tx, due, now)
         return len(due)
+
+    async def _remove_keys(self) -> int:
+        """Idempotency keys, before what they name: none names a check that isn't there."""
+        async with self._database.transaction() as tx:
+            return await idempotency.forget_some(tx, self._clock.now() - AUDIT_KEPT, KEYS_AT_ONCE)
 
     async def _remove_checks(self) -> int:
         now = self._clock.now()

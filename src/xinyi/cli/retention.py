@@ -20,4 +20,5 @@ async def sweep(services: Services) -> None:
     """
     swept = await services.retention.sweep()
     feedback = await services.feedback.sweep()
-    click.echo(f"answers erased: {swept.erased}, rows removed: {swept.removed + feedback}")
+    jobs = await services.batches.sweep() + await services.imports.sweep()
+    click.echo(f"answers erased: {swept.erased}, rows removed: {swept.removed + feedback + jobs}")

@@ -194,9 +194,12 @@ class RecordBatchController(Controller):
             ),
         ] = None,
     ) -> Envelope[list[RowError]]:
-        """Gives the rejected rows in the order of their lines: line, member and code, never a value."""
+        """Gives the rejected rows in the order of their lines: line, member and code, never a value.
+
+        For 90 days after the upload was finished; then there are none of it to be found, and only its counts are left.
+        """
         batch = await _own(batch_id, principal, imports)
-        found = await imports.rejections(batch.id, after_line=int(cursor or 0), limit=limit + 1)
+        found = await imports.rejections(batch, after_line=int(cursor or 0), limit=limit + 1)
         page, more = found[:limit], found[limit:]
         next_cursor = str(page[-1].line) if more else None
         address = f"{RecordBatchController.path}/{batch.id}/errors"

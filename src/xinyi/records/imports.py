@@ -21,6 +21,7 @@ from ..partners.model import Source
 from ..partners.service import PartnerService
 from ..storage import idempotency
 from ..storage.database import Database
+from ..storage.kept import AT_ONCE, AUDIT_KEPT, GRACE
 from ..storage.sql import take_turns
 from ..subjects.service import SubjectService
 from . import journal
@@ -28,7 +29,7 @@ from .checking import Checked, RowChecker
 from .journal import LETTERS, NO_ROW, Known
 from .lines import LineSplitter
 from .merging import decide
-from .model import RecordBatch, RowProblem, RowRefused, RowVerdict, Verdict
+from .model import LINES_KEPT, RecordBatch, RowProblem, RowRefused, RowVerdict, Verdict
 from .rows import Format, RowReader, reader_of
 
 CHUNK: Final = 500
@@ -77,7 +78,7 @@ class RecordImports:
         async with self._database.transaction() as tx:
             await self._active_source(tx, source_id)
             if digest is not None:
-                found = await journal.unfinished(tx, source_id, format_, digest)
+                found = await journal.unfinished(tx, source_id, format_, digest, self._clock.now() - AUDIT_KEPT)
                 if found is not None:
                     return found
             return await self._new_batch(tx, source_id, format_, digest)
@@ -141,14 +142,19 @@ class RecordImports:
         """A source's own batch. Raises ``XinyiError(NOT_FOUND)``, also for another source's."""
         async with self._database.read() as tx:
             found = await self._batch(tx, batch_id)
-        if found.source_id != source_id:
+        if found.source_id != source_id or not found.is_kept(self._clock.now()):
             raise XinyiError(Code.NOT_FOUND)
         return found
 
-    async def rejections(self, batch_id: str, *, after_line: int, limit: int) -> list[RowVerdict]:
-        """The next rejected rows of a batch, in the order of their lines."""
+    async def rejections(self, batch: RecordBatch, *, after_line: int, limit: int) -> list[RowVerdict]:
+        """The next rejected rows of a batch, in the order of their lines.
+
+        Raises ``XinyiError(NOT_FOUND)`` when what became of its lines is kept no longer.
+        """
+        if not batch.lines_are_kept(self._clock.now()):
+            raise XinyiError(Code.NOT_FOUND)
         async with self._database.read() as tx:
-            return await journal.rejections(tx, batch_id, after_line, limit)
+            return await journal.rejections(tx, batch.id, after_line, limit)
 
     async def report(self, batch_id: str) -> AsyncIterator[RowVerdict]:
         """A verdict for each row so far, in the order of the lines, those of an interrupted run included."""
@@ -162,16 +168,33 @@ class RecordImports:
             for verdict in verdicts:
                 yield verdict
 
+    async def sweep(self) -> int:
+        """Removes what is kept no longer of imports, a part at a time; gives how many rows that were."""
+        before = self._clock.now() - GRACE
+        removed = 0
+        for remove, kept in ((journal.remove_lines, LINES_KEPT), (journal.remove_batches, AUDIT_KEPT)):
+            some = AT_ONCE
+            while some == AT_ONCE:
+                async with self._database.transaction() as tx:
+                    some = await remove(tx, before - kept, AT_ONCE)
+                removed += some
+        return removed
+
     async def _batch_of_key(
         self, tx: AsyncConnection, source_id: str, format_: Format, digest: str, key: str
     ) -> RecordBatch:
         await self._active_source(tx, source_id)
-        found = await idempotency.find(tx, [(source_id, key)])
-        if use := found.get((source_id, key)):
-            use.require_same(digest)
-            return await self._batch(tx, use.resource)
+        used = (await idempotency.find(tx, [(source_id, key)])).get((source_id, key))
+        if used is not None:
+            used.require_same(digest)
+            found = await journal.batch(tx, used.resource)
+            if found is not None and found.is_kept(self._clock.now()):
+                return found
         batch = await self._new_batch(tx, source_id, format_, digest)
-        await idempotency.store(tx, [idempotency.Use(source_id, key, digest, batch.id)], self._clock.now())
+        if used is None:
+            await idempotency.store(tx, [idempotency.Use(source_id, key, digest, batch.id)], batch.created_at)
+        else:
+            await idempotency.renew(tx, used, batch.id, batch.created_at)
         return batch
 
     async def _new_batch(self, tx: AsyncConnection, source_id: str, format_: Format, digest: str | None) -> RecordBatch:

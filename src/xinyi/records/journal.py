@@ -9,10 +9,10 @@ from operator import itemgetter
 from typing import Any, Final
 
 from msgspec import Struct
-from sqlalchemy import RowMapping, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, RowMapping, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ..storage.sql import Prepared, insert_rows, one_of
+from ..storage.sql import Prepared, delete_some, insert_rows, one_of
 from .model import RecordBatch, RowVerdict, Verdict
 from .tables import record_batch_chunks, record_batch_rejections, record_batches, records
 
@@ -84,8 +84,10 @@ async def batch(tx: AsyncConnection, batch_id: str) -> RecordBatch | None:
     return None if row is None else _batch(row._mapping)
 
 
-async def unfinished(tx: AsyncConnection, source_id: str, format_: str, digest: str) -> RecordBatch | None:
-    """The latest import of this content that was interrupted."""
+async def unfinished(
+    tx: AsyncConnection, source_id: str, format_: str, digest: str, since: datetime
+) -> RecordBatch | None:
+    """The latest import of this content that was begun ``since`` then, and interrupted."""
     columns = record_batches.c
     query = (
         select(record_batches)
@@ -94,6 +96,7 @@ async def unfinished(tx: AsyncConnection, source_id: str, format_: str, digest: 
             columns.format == format_,
             columns.digest == digest,
             columns.finished_at.is_(None),
+            columns.created_at > since,
         )
         .order_by(columns.id.desc())
         .limit(1)
@@ -132,6 +135,26 @@ async def finish(tx: AsyncConnection, batch_id: str, at: datetime) -> None:
     await tx.execute(
         update(record_batches).where(columns.id == batch_id, columns.finished_at.is_(None)).values(finished_at=at)
     )
+
+
+async def remove_lines(tx: AsyncConnection, finished_before: datetime, limit: int) -> int:
+    """Removes some of what became of the lines of imports that were finished before this moment; gives how much."""
+    return await _remove_lines(tx, record_batches.c.finished_at < finished_before, limit)
+
+
+async def remove_batches(tx: AsyncConnection, before: datetime, limit: int) -> int:
+    """Removes some of the imports that were begun before this moment, what became of their lines first."""
+    old = record_batches.c.created_at < before
+    removed = await _remove_lines(tx, old, limit)
+    return removed + (0 if removed == limit else await delete_some(tx, record_batches, old, limit - removed))
+
+
+async def _remove_lines(tx: AsyncConnection, of: ColumnElement[bool], limit: int) -> int:
+    removed = 0
+    for table in (record_batch_rejections, record_batch_chunks):
+        theirs = table.c.batch_id.in_(select(record_batches.c.id).where(of))
+        removed += await delete_some(tx, table, theirs, limit - removed)
+    return removed
 
 
 async def rejections(tx: AsyncConnection, batch_id: str, after_line: int, limit: int) -> list[RowVerdict]:

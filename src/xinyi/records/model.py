@@ -2,10 +2,12 @@
 
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct
 
 from ..catalogue.model import Fault
+from ..storage.kept import AUDIT_KEPT
 from ..subjects.model import IdentifierProblem
 
 
@@ -167,8 +169,16 @@ class RowVerdict(Struct, frozen=True, omit_defaults=True):
     code: str | None = None
 
 
+LINES_KEPT: Final = timedelta(days=90)
+"""How long after an import its source can ask what became of each line: time to put the file right and send it anew."""
+
+
 class RecordBatch(Struct, frozen=True, kw_only=True):
-    """One import and how far it came."""
+    """One import and how far it came.
+
+    That a source supplied so many rows, and when, is kept as the law asks; what became of each line is for the source
+    alone, and kept for :data:`LINES_KEPT`.
+    """
 
     id: str
     source_id: str
@@ -186,6 +196,14 @@ class RecordBatch(Struct, frozen=True, kw_only=True):
     @property
     def finished(self) -> bool:
         return self.finished_at is not None
+
+    def is_kept(self, at: datetime) -> bool:
+        """Whether it is known at all at this moment."""
+        return at < self.created_at + AUDIT_KEPT
+
+    def lines_are_kept(self, at: datetime) -> bool:
+        """Whether what became of its lines is known at this moment. What was interrupted may go on, and keeps them."""
+        return self.finished_at is None or at < self.finished_at + LINES_KEPT
 
     @property
     def rows(self) -> int:

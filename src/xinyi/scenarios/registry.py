@@ -60,6 +60,10 @@ class Registry:
         """The latest published version of each scenario, in the order of their ids."""
         return list(self._published.values())
 
+    def versions(self) -> list[Scenario]:
+        """Every version of every scenario, published or not any more."""
+        return [scenario for versions in self._versions.values() for scenario in versions.values()]
+
     def get(self, scenario_id: str) -> Scenario:
         """The latest published version. Raises ``XinyiError(NOT_FOUND)``."""
         scenario = self._published.get(scenario_id)

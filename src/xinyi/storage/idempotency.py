@@ -1,7 +1,8 @@
 """Idempotency keys: rows in the transaction of their effect, unique per owner and key.
 
 The same key with the same request gives the same effect again; with another request it is refused. The row names the
-resource that the first request made; its room gives the stored answer.
+resource that the first request made; its room gives the stored answer. Once that resource is removed, the same request
+makes another (:func:`renew`). No key outlives the longest time for which any resource is kept (:func:`forget_some`).
 """
 
 from collections.abc import Collection, Sequence
@@ -9,11 +10,11 @@ from datetime import datetime
 from typing import Final
 
 from msgspec import Struct
-from sqlalchemy import Column, PrimaryKeyConstraint, String, Table, select
+from sqlalchemy import Column, PrimaryKeyConstraint, String, Table, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..kernel.errors import Code, XinyiError
-from .sql import Prepared, insert_rows, one_of
+from .sql import Prepared, delete_some, insert_rows, one_of
 from .types import UtcDateTime, metadata
 
 idempotency_keys = Table(
@@ -67,3 +68,22 @@ async def store(tx: AsyncConnection, uses: Sequence[Use], at: datetime) -> None:
     """
     ordered = sorted(uses, key=lambda use: (use.owner, use.key))
     await insert_rows(tx, idempotency_keys, [(use.owner, use.key, use.digest, use.resource, at) for use in ordered])
+
+
+async def renew(tx: AsyncConnection, used: Use, resource: str, at: datetime) -> None:
+    """Gives the key of a request whose resource is gone to the one that the same request makes now.
+
+    Raises ``XinyiError(UNAVAILABLE)`` when another request was first: whoever comes again finds what that made.
+    """
+    renewed = await tx.execute(
+        update(idempotency_keys)
+        .where(_t.owner == used.owner, _t.key == used.key, _t.resource == used.resource)
+        .values(resource=resource, created_at=at)
+    )
+    if not renewed.rowcount:
+        raise XinyiError(Code.UNAVAILABLE, retry_after=1)
+
+
+async def forget_some(tx: AsyncConnection, before: datetime, limit: int) -> int:
+    """Removes uses from before this moment, and says how many it were."""
+    return await delete_some(tx, idempotency_keys, _t.created_at < before, limit)

@@ -24,8 +24,10 @@ from sqlalchemy import (
     Update,
     any_,
     bindparam,
+    delete,
     func,
     select,
+    tuple_,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -49,6 +51,13 @@ def insert_ignoring(tx: AsyncConnection, table: Table, columns: Sequence[str]) -
     if _is_postgresql(tx.dialect):
         return postgresql.insert(table).on_conflict_do_nothing(index_elements=list(columns))
     return sqlite.insert(table).on_conflict_do_nothing(index_elements=list(columns))
+
+
+async def delete_some(tx: AsyncConnection, table: Table, which: ColumnElement[bool], limit: int) -> int:
+    """Deletes at most ``limit`` of these rows, and says how many it were."""
+    key = table.primary_key.columns
+    some = select(*key).where(which).limit(limit)
+    return (await tx.execute(delete(table).where(tuple_(*key).in_(some)))).rowcount
 
 
 async def take_turns(tx: AsyncConnection, name: str) -> None:

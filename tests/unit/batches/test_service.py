@@ -178,10 +178,10 @@ async def test_an_upload_that_was_interrupted_goes_on_and_isnt_begun_before_it_i
     questions = [question(consent, f"CASE-{n}") for n in range(CHUNK + 2)]
     receive = repo.receive
 
-    async def fail_at_the_second_chunk(tx: Any, batch_id: str, items: Any) -> bool:
+    async def fail_at_the_second_chunk(tx: Any, batch: Any, items: Any) -> bool:
         if items[0].number > 1:
             raise XinyiError(Code.UNAVAILABLE)
-        return await receive(tx, batch_id, items)
+        return await receive(tx, batch, items)
 
     with monkeypatch.context() as patch:
         patch.setattr(repo, "receive", fail_at_the_second_chunk)
@@ -219,7 +219,8 @@ async def test_withdrawn_while_it_runs_later_items_are_refused_and_earlier_ones_
 async def test_what_isnt_given_again_isnt_counted_either(world: World, bike: Client, consent: Consent) -> None:
     other = await consent_of(NEIGHBOUR, world, bike)
     batches = world.services.batches
-    batch = await submit(world.services, bike, [question(consent), question(other)])
+    kept_longer = question("cns_x", scenario="microloan-prescreen")
+    batch = await submit(world.services, bike, [question(consent), question(other), kept_longer])
     await finish(batches)
     batch = await batches.get(batch.id, partner_id=batch.partner_id, consent_id=None)
     elsewhere = await world.client("personal-loan")

@@ -19,6 +19,7 @@ from xinyi.kernel.text import Text
 from xinyi.ledger.tables import ledger_leaves
 from xinyi.scenarios.registry import Registry
 from xinyi.storage.idempotency import idempotency_keys
+from xinyi.storage.kept import AUDIT_KEPT
 
 
 def body(result: Result) -> CheckBody:
@@ -311,6 +312,19 @@ async def test_a_refusal_is_replayed_too(world: World) -> None:
 
     assert await world.check(ask(bike, consent, key="k1")) == refused
     assert isinstance(await world.check(ask(bike, consent, key="k2")), Answered)
+
+
+async def test_a_key_goes_before_the_check_that_it_names(world: World) -> None:
+    bike, person = await world.client("bike-deposit", kind="bike-share"), await world.subject()
+    consent = await world.consent(bike, "bike-deposit", person)
+    first = await world.check(ask(bike, consent, key="k1"))
+    world.clock.advance(AUDIT_KEPT + timedelta(seconds=1))
+    assert (await world.services.retention.sweep()).removed == 2
+    async with world.services.database.read() as tx:
+        assert (await tx.execute(select(idempotency_keys.c.resource))).all() == []
+    again = await world.check(ask(bike, consent, key="k1"))
+    assert isinstance(again, Refused)
+    assert (again.code, again.check_id == first.check_id) == (Code.CONSENT_EXPIRED, False)
 
 
 async def test_a_key_with_another_request_is_refused_and_belongs_to_one_partner_alone(world: World) -> None:

@@ -260,7 +260,7 @@ async def refusing(database: Database) -> AsyncIterator[None]:
 async def test_a_row_that_the_database_refuses_stops_no_other(desk: Desk) -> None:
     batch = await desk.send([row(source_ref=f"ref-{number}") for number in range(20)])
     assert (batch.accepted, batch.rejected) == (19, 1)
-    assert await desk.imports.rejections(batch.id, after_line=0, limit=5) == [rejected(8, "not_storable")]
+    assert await desk.imports.rejections(batch, after_line=0, limit=5) == [rejected(8, "not_storable")]
 
 
 async def test_a_database_error_tells_no_value(desk: Desk) -> None:

@@ -22,6 +22,8 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("keep_days", sa.Integer(), nullable=False),
+        sa.Column("kept_until", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_check_batches")),
     )
     op.create_index("ix_check_batches_partner_id_id", "check_batches", ["partner_id", "id"], unique=False)
