@@ -25,6 +25,7 @@ class Act(StrEnum):
     PRICE_SET = "price.set"
     DISPUTE_ANSWERED = "dispute.answered"
     EVENTS_REDELIVERED = "events.redelivered"
+    TOKEN_KEY_REVOKED = "token_key.revoked"  # noqa: S105 (an act's name)
 
 
 NAMES: Final = {
@@ -41,6 +42,7 @@ NAMES: Final = {
     Act.PRICE_SET: Text("设定成本补偿价格", "Price set"),
     Act.DISPUTE_ANSWERED: Text("答复异议", "Dispute answered"),
     Act.EVENTS_REDELIVERED: Text("重新发送事件", "Events sent again"),
+    Act.TOKEN_KEY_REVOKED: Text("吊销令牌密钥", "Token key revoked"),
 }
 assert set(NAMES) == set(Act), "each act has its name"
 

@@ -4,9 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
+from ..audit.model import Act
 from ..kernel.clock import SystemClock
-from ..storage.key_files import Purpose, make_keys, rotate, states
-from .context import current_settings, print_json, startup_errors
+from ..storage.key_files import Purpose, make_keys, require_revocable, revoke, rotate, states
+from ..wiring import Services
+from .accounts import account
+from .context import current_settings, print_json, startup_errors, with_services
 from .tables import show_table
 
 AHEAD = 600
@@ -52,6 +55,27 @@ def rotate_(purpose: Purpose | None, ahead: int) -> None:
             timedelta(seconds=ahead),
         )
     click.echo(f"{key.kid} signs from {_moment(key.not_before)} on")
+
+
+@keys.command("revoke")
+@click.argument("kid", metavar="KID")
+@click.option("--reason", required=True, help="Why, for the audit.")
+@with_services
+async def revoke_(services: Services, kid: str, reason: str) -> None:
+    """Refuse from now on whatever a token key has signed, because it has leaked for example; another one signs.
+
+    Running workers refuse it with their next request. The ledger's keys can't be revoked.
+    """
+    settings = services.settings
+    require_revocable(services.keys, kid)
+    async with services.database.transaction() as tx:
+        await services.audit.note(tx, Act.TOKEN_KEY_REVOKED, kid, by=account(), reason=reason)
+        try:
+            await services.oauth.tokens.refuse_key(kid)
+        finally:
+            await services.cache.close()
+        signing = revoke(settings.keys_dir, kid, settings.environment, services.clock)
+    click.echo(f"{kid} is refused from now on; {signing.kid} signs")
 
 
 @keys.command("list")

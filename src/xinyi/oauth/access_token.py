@@ -23,6 +23,8 @@ LIFETIME: Final = timedelta(minutes=5)
 TOKEN_TYPE: Final = "at+jwt"  # noqa: S105 (a media type)
 _HELD: Final = 10_000
 _CLOCKS_APART: Final = timedelta(minutes=2)
+_KEY_REFUSED: Final = timedelta(days=30)
+"""How long the shared state knows of a revoked key: hosts that still have an old key file refuse it as well."""
 
 
 class Confirmation(Struct, frozen=True):
@@ -54,7 +56,14 @@ class VerifiedToken(Struct, frozen=True):
     issued_at: int
     expires_at: int
     revoked_by: tuple[str, ...]
-    """The keys in the short-lived state of which any one revokes it: its own, and its family's."""
+    """The keys in the short-lived state of which any one revokes it: its own, its family's, its signing key's."""
+
+
+class SignedToken(Struct, frozen=True):
+    """What a token says, and the token as the middleware holds it."""
+
+    claims: Claims
+    verified: VerifiedToken
 
 
 class Revoked(JwtProblem):
@@ -91,6 +100,8 @@ class AccessTokens:
         self._cache = cache
         self._ring = ring
         self._held: OrderedDict[bytes, VerifiedToken] = OrderedDict()
+        self._held_by = ring.keys
+        """The keys by which the held tokens were verified."""
 
     def issue(
         self,
@@ -126,12 +137,16 @@ class AccessTokens:
     def read(self, token: str) -> VerifiedToken:
         """The token, when this server signed it and it hasn't expired; :meth:`standing` tells whether it was revoked.
 
-        A signature is checked once, however often the token comes. Raises :class:`JwtProblem`.
+        A signature is checked once, however often the token comes, unless the keys were changed meanwhile. Raises
+        :class:`JwtProblem`.
         """
+        if self._ring.keys is not self._held_by:
+            self._held_by = self._ring.keys
+            self._held.clear()
         digest = hashlib.sha256(token.encode()).digest()
         found = self._held.get(digest)
         if found is None:
-            found = verified(self.claims(token))
+            found = self.signed(token).verified
             self._held[digest] = found
             if len(self._held) > _HELD:
                 self._held.popitem(last=False)
@@ -154,14 +169,19 @@ class AccessTokens:
         """From now on no token that was issued with ``family`` works."""
         await self._cache.put(_key(family), LIFETIME + _CLOCKS_APART, b"")
 
+    async def refuse_key(self, kid: str) -> None:
+        """From now on no worker that shares this state takes what the key signed, whatever its own key file holds."""
+        await self._cache.put(_signer(kid), _KEY_REFUSED, b"")
+
     async def is_revoked_family(self, family: str) -> bool:
         """Whether :meth:`revoke_family` was called lately."""
         return await self._cache.get(_key(family)) is not None
 
-    def claims(self, text: str) -> Claims:
-        """What a token says that this server signed, whether or not it has expired. Raises :class:`JwtProblem`."""
+    def signed(self, text: str) -> SignedToken:
+        """A token that this server signed, whether or not it has expired. Raises :class:`JwtProblem`."""
         token = read_jwt(text)
-        key = self._ring.find(str(token.header.get("kid")))
+        kid = str(token.header.get("kid"))
+        key = self._ring.find(kid)
         if token.header.get("typ") != TOKEN_TYPE or token.algorithm != "ES256":
             raise JwtProblem("the token isn't an access token of this server")
         if key is None or not token.is_signed_by(key.key):
@@ -172,11 +192,10 @@ class AccessTokens:
             raise JwtProblem("the token isn't an access token of this server") from None
         if claims.iss != self._issuer or claims.aud != self._issuer:
             raise JwtProblem("the token is for another server")
-        return claims
+        return SignedToken(claims, _verified(claims, kid))
 
 
-def verified(claims: Claims) -> VerifiedToken:
-    """A token by its claims."""
+def _verified(claims: Claims, kid: str) -> VerifiedToken:
     details = claims.authorization_details or None
     principal = Principal(
         client_id=claims.client_id,
@@ -187,12 +206,17 @@ def verified(claims: Claims) -> VerifiedToken:
         consent_id=details[0].consent_id if details else None,
     )
     names = [claims.jti, claims.family] if claims.family else [claims.jti]
-    return VerifiedToken(principal, claims.iat, claims.exp, tuple(map(_key, names)))
+    return VerifiedToken(principal, claims.iat, claims.exp, (*map(_key, names), _signer(kid)))
 
 
 def _key(name: str) -> str:
     """Marks a token, by its ``jti``, or a family of them as revoked."""
     return f"revoked:{name}"
+
+
+def _signer(kid: str) -> str:
+    """Marks a signing key as revoked."""
+    return _key(f"key:{kid}")
 
 
 class TokenAnswer(Struct, frozen=True, kw_only=True):

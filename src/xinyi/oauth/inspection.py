@@ -16,7 +16,7 @@ from ..kernel.errors import XinyiError
 from ..partners.model import Client
 from ..partners.service import PartnerService
 from ..storage.database import Database
-from .access_token import AccessTokens, Claims, Confirmation, Revoked, verified
+from .access_token import AccessTokens, Confirmation, Revoked, SignedToken
 from .authorization_details import GrantedDetail, granted
 from .forms import required
 from .jose import JwtProblem
@@ -80,9 +80,9 @@ class TokenInspector:
     async def introspect(self, client: Client, form: dict[str, str]) -> IntrospectionAnswer:
         """How the token in ``form`` stands. Raises :class:`OAuthError` (invalid_request) when there is none."""
         token = required(form, "token")
-        claims = self._claims(token)
-        if claims is not None:
-            return await self._access_token(client, claims)
+        signed = self._signed(token)
+        if signed is not None:
+            return await self._access_token(client, signed)
         found = await self._refresh_tokens.find(token)
         return INACTIVE if found is None else await self._refresh_token(client, found)
 
@@ -92,26 +92,27 @@ class TokenInspector:
         What is unknown, over, or another client's stays as it is, and nobody is told (RFC 7009 §2.2).
         """
         token = required(form, "token")
-        claims = self._claims(token)
-        if claims is not None:
-            if claims.client_id == client.id:
-                await self._tokens.revoke(claims)
+        signed = self._signed(token)
+        if signed is not None:
+            if signed.claims.client_id == client.id:
+                await self._tokens.revoke(signed.claims)
             return
         found = await self._refresh_tokens.find(token)
         if found is not None and found.client_id == client.id:
             await self._refresh_tokens.revoke_families([found.family])
 
-    def _claims(self, token: str) -> Claims | None:
+    def _signed(self, token: str) -> SignedToken | None:
         try:
-            return self._tokens.claims(token)
+            return self._tokens.signed(token)
         except JwtProblem:
             return None
 
-    async def _access_token(self, client: Client, claims: Claims) -> IntrospectionAnswer:
+    async def _access_token(self, client: Client, signed: SignedToken) -> IntrospectionAnswer:
+        claims = signed.claims
         owner = (claims.partner_id or None, claims.source_id or None)
         details = claims.authorization_details
         consent_id = details[0].consent_id if details else None
-        if owner != (client.partner_id, client.source_id) or not await self._works(claims, consent_id):
+        if owner != (client.partner_id, client.source_id) or not await self._works(signed, consent_id):
             return INACTIVE
         return IntrospectionAnswer(
             active=True,
@@ -128,11 +129,12 @@ class TokenInspector:
             authorization_details=details,
         )
 
-    async def _works(self, claims: Claims, consent_id: str | None) -> bool:
+    async def _works(self, signed: SignedToken, consent_id: str | None) -> bool:
         """Whether the API would take the token at this moment."""
+        claims = signed.claims
         if claims.exp <= self._clock.now().timestamp():
             return False
-        standing = self._tokens.standing(verified(claims))
+        standing = self._tokens.standing(signed.verified)
         try:
             await standing.settle()
         except Revoked:

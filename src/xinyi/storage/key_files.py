@@ -58,6 +58,10 @@ class KeyWaits(UnfitKeys):
     """A key that was added waits to sign. ``str()`` says since when it will."""
 
 
+class KeyStays(UnfitKeys):
+    """A key can't be revoked. ``str()`` says why."""
+
+
 class Purpose(StrEnum):
     """What a ring of keys signs."""
 
@@ -158,6 +162,41 @@ def rotate(folder: Path, purpose: Purpose, environment: Environment, clock: Cloc
         document.keys = [*left, msgspec.convert(made, _Jwk)]
         _replace(path, document)
     return SigningKey(made)
+
+
+def require_revocable(keys: Keys, kid: str) -> None:
+    """Raises :class:`KeyStays` for what is no key of the tokens."""
+    if kid in keys.ledger.kids:
+        raise KeyStays(
+            f"{kid} is a key of the ledger, which stays published: receipts that it signed must verify for years. "
+            "`xinyi keys rotate --ledger --ahead 0` lets another one sign"
+        )
+    if kid not in keys.token.kids:
+        raise KeyStays(f"no key of the tokens is named {kid}: `xinyi keys list` names them")
+
+
+def revoke(folder: Path, kid: str, environment: Environment, clock: Clock) -> SigningKey:
+    """Takes a token key out of its file, so that nothing that it signed is taken; gives the key that signs now.
+
+    That is a new one, unless another one signs already. Raises :class:`KeyStays`, and as :func:`open_keys`.
+    """
+    path, now = folder / _TOKEN, clock.now()
+    with _alone(folder):
+        require_revocable(open_keys(folder, environment, clock), kid)
+        document = _read(path, _KeysDocument, environment)
+        ring = KeyRing(_signing_keys(path, document), clock, kept=TOKENS_LIVE)
+        left = [  # a retired one would verify again without its successor
+            jwk
+            for jwk, (key, state) in zip(document.keys, ring.states(now), strict=True)
+            if key.kid != kid and state is not KeyState.RETIRED
+        ]
+        if ring.signing.kid == kid:
+            made = {**ECKey.generate_key("P-256").as_dict(private=True), "xinyi_not_before": int(now.timestamp())}
+            waiting = [jwk for jwk in left if jwk.xinyi_not_before > now.timestamp()]
+            left = [*left[: len(left) - len(waiting)], msgspec.convert(made, _Jwk), *waiting]
+        document.keys = left
+        _replace(path, document)
+    return KeyRing(_signing_keys(path, document), clock, kept=TOKENS_LIVE).signing
 
 
 @contextmanager

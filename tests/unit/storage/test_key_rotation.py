@@ -15,7 +15,18 @@ from tests.support.keys import fresh_keys
 from xinyi.cli import main
 from xinyi.oauth.access_token import LIFETIME
 from xinyi.settings import Environment
-from xinyi.storage.key_files import FILES, TOKENS_LIVE, KeyWaits, Purpose, UnfitKeys, open_keys, rotate, states
+from xinyi.storage.key_files import (
+    FILES,
+    TOKENS_LIVE,
+    KeyStays,
+    KeyWaits,
+    Purpose,
+    UnfitKeys,
+    open_keys,
+    revoke,
+    rotate,
+    states,
+)
 from xinyi.storage.keys import KeyState, SigningKey
 
 AHEAD = timedelta(minutes=10)
@@ -88,6 +99,44 @@ def test_the_ledgers_keys_stay_published_with_their_time_and_lose_what_signs(fol
     assert all(ring.find(kid) is not None for kid in kids)
     turn(folder, clock, Purpose.LEDGER)
     assert ["d" in key for key in document(folder, Purpose.LEDGER)["keys"]] == [False, False, False, True, True]
+
+
+def test_a_revoked_key_is_gone_at_once_and_a_new_one_signs_before_the_next(folder: Path, clock: ManualClock):
+    ring = open_keys(folder, SANDBOX, clock).token
+    old, next_ = ring.signing, turn(folder, clock)
+    signing = revoke(folder, old.kid, SANDBOX, clock)
+    assert ring.find(old.kid) is None
+    assert ring.signing.kid == signing.kid not in {old.kid, next_.kid}
+    assert [key["kid"] for key in ring.public_jwks()["keys"]] == [signing.kid, next_.kid]
+    clock.advance(AHEAD)
+    assert ring.signing.kid == next_.kid
+    assert "d" in document(folder, Purpose.TOKEN)["keys"][0]
+
+
+def test_a_key_that_doesnt_sign_is_revoked_and_the_signing_one_goes_on(folder: Path, clock: ManualClock):
+    ring = open_keys(folder, SANDBOX, clock).token
+    first, waits = ring.signing, turn(folder, clock)
+    assert revoke(folder, waits.kid, SANDBOX, clock).kid == first.kid
+    second = rotate(folder, Purpose.TOKEN, SANDBOX, clock, timedelta(0))
+    assert revoke(folder, first.kid, SANDBOX, clock).kid == second.kid  # which was taken for its last tokens
+    assert shown(folder, clock, Purpose.TOKEN) == [KeyState.SIGNING]
+
+
+def test_what_was_retired_isnt_taken_again_when_its_successor_is_revoked(folder: Path, clock: ManualClock):
+    ring = open_keys(folder, SANDBOX, clock).token
+    first, second = ring.signing, turn(folder, clock)
+    clock.advance(AHEAD + TOKENS_LIVE)
+    revoke(folder, second.kid, SANDBOX, clock)
+    assert ring.find(first.kid) is None
+    assert shown(folder, clock, Purpose.TOKEN) == [KeyState.SIGNING]
+
+
+def test_a_key_is_revoked_once_and_the_ledgers_never(folder: Path, clock: ManualClock):
+    keys = open_keys(folder, SANDBOX, clock)
+    revoke(folder, keys.token.signing.kid, SANDBOX, clock)
+    for kid in (next(iter(keys.ledger.kids)), "nobodys"):
+        with pytest.raises(KeyStays):
+            revoke(folder, kid, SANDBOX, clock)
 
 
 def test_the_rings_turn_apart(folder: Path, clock: ManualClock):
@@ -179,7 +228,7 @@ def test_the_commands(folder: Path, monkeypatch: pytest.MonkeyPatch):
         ("ledger", "signing"),
         ("ledger", "published"),
     ]
-    assert [line.split()[0] for line in told] == [after[1]["kid"], after[3]["kid"]]
+    assert [line.split(":")[0] for line in told] == [after[1]["kid"], after[3]["kid"]]
     assert after[3]["kid"] in xinyi("list")
     again = CliRunner().invoke(main, ["keys", "rotate", "--ledger"])
     assert (again.exit_code, "waits to sign" in again.output) == (1, True)
