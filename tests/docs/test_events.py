@@ -8,7 +8,7 @@ from textwrap import dedent
 
 import pytest
 
-from xinyi.events.model import MEANINGS, Event
+from xinyi.events.model import MEANINGS, Event, Failure
 from xinyi.events.signing import new_secret, shown, signed_headers
 from xinyi.settings import Settings
 from xinyi_sdk import WebhookInvalid
@@ -49,6 +49,12 @@ def test_each_type_is_in_the_reference():
     page = (DOCS / "reference" / "events.md").read_text("utf-8")
     missing = [f"| `{type_.value}` | {words.zh} | {words.en} |" for type_, words in MEANINGS.items()]
     assert [row for row in missing if row not in page] == []
+
+
+def test_each_reason_is_in_the_reference_and_no_other():
+    page = (DOCS / "reference" / "events.md").read_text("utf-8")
+    table = page.partition("| failure |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == [failure.value for failure in Failure]
 
 
 def test_the_pauses_are_those_of_the_settings():

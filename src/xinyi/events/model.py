@@ -145,10 +145,9 @@ class DeliveryState(StrEnum):
 class Failure(StrEnum):
     """Why a try failed."""
 
-    REFUSED_ADDRESS = "refused_address"
-    """The URL leads to no public address."""
     UNREACHABLE = "unreachable"
-    """There was no whole answer in time."""
+    """There was no whole answer in time, or the URL leads to no public address. The partner isn't told which: it would
+    learn which names are known in the operator's network."""
     STATUS = "status"
     """The answer's status isn't 2xx."""
     SWITCHED_OFF = "switched_off"

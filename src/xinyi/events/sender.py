@@ -2,6 +2,8 @@
 
 from typing import Final
 
+import structlog
+
 from ..kernel.clock import Clock
 from ..storage.keys import Secret
 from ..storage.sealing import Seal
@@ -64,7 +66,8 @@ class Sender:
                 subscription.url, body=body, headers=headers, timeout=self.timeout, limit_bytes=ANSWER_LIMIT
             )
         except OutboundRefused:
-            return Attempt(Failure.REFUSED_ADDRESS)
+            structlog.get_logger().warning("event_address_refused", subscription=subscription.id)
+            return Attempt(Failure.UNREACHABLE)
         except OutboundFailed:
             return Attempt(Failure.UNREACHABLE)
         return Attempt(None if 200 <= answer.status < 300 else Failure.STATUS, answer.status)

@@ -2,7 +2,7 @@
 
 https alone, no redirects, no proxies; a host is resolved once, every address that it has must be a public one, and the
 connection goes to the address that was looked at, whatever the name says a moment later. The certificate is still
-checked against the name.
+checked against the name. Whether a name that isn't asked leads inside or nowhere doesn't show in how long that takes.
 """
 
 import asyncio
@@ -128,9 +128,10 @@ class Outbound:
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], limit_bytes: int, seconds: float
     ) -> OutboundResponse:
         parsed = self._parsed(url)
+        deadline = asyncio.get_running_loop().time() + seconds
         try:
-            async with asyncio.timeout(seconds):
-                addresses = await self._addresses(parsed)
+            addresses = await self._looked_up(parsed, deadline)
+            async with asyncio.timeout_at(deadline):
                 for address in addresses[:-1]:
                     try:
                         return await self._ask(method, parsed, address, body, headers, limit_bytes)
@@ -201,6 +202,16 @@ class Outbound:
         if literal is not None:
             self._require_allowed(parsed, literal)
         return parsed
+
+    async def _looked_up(self, url: httpx2.URL, deadline: float) -> list[Address]:
+        """As :meth:`_addresses`, by the deadline. A name that isn't asked takes all of the time until then: one that is
+        known inside, and so refused, would be told from one that isn't known at all."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._addresses(url)
+        except OutboundError:
+            await asyncio.sleep(deadline - asyncio.get_running_loop().time())
+            raise
 
     async def _addresses(self, url: httpx2.URL) -> list[Address]:
         """The host's addresses, all of them fit to be asked; one that isn't makes the name refused."""

@@ -1,13 +1,17 @@
 """Webhooks: at least once, with patience, and nobody waits for somebody else's receiver."""
 
+import asyncio
 import hmac
 from base64 import b64encode
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
-from tests.support.events import PARTNER, SCHEDULE, Told, rows
+from tests.support.events import PARTNER, SCHEDULE, Told, rows, telling
+from tests.support.pairs import Pair
 from tests.support.receivers import DROP, HANG, Message
 from xinyi.events.deliveries import LANE
 from xinyi.events.model import DeliveryState, DisabledReason, EventType, Failure, Status
@@ -258,13 +262,28 @@ async def test_a_url_that_leads_inside_is_refused(told: Told, url: str):
         await told.events.subscribe(PARTNER, url=url, types=None, description="")
 
 
-async def test_a_name_that_leads_inside_by_now_is_not_asked(told: Told):
-    subscription = await told.subscribe()
-    await told.events.change(PARTNER, subscription, url="https://localhost/events")
-    await told.happens()
-    await told.tell()
-    [delivery] = await told.deliveries(subscription)
-    assert delivery.failure is Failure.REFUSED_ADDRESS
+@pytest.mark.parametrize("addresses", [["10.0.0.7"], []], ids=["inside", "nowhere"])
+async def test_the_partner_never_learns_whether_a_name_leads_inside_or_nowhere(
+    pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, addresses: list[str]
+):
+    async def resolve(_host: str, _port: int) -> list[str]:
+        return addresses
+
+    async with telling(tmp_path, pair, event_timeout=0.2) as told:
+        monkeypatch.setattr(told.world.services.outbound, "_resolve", resolve)
+        subscription = await told.subscribe()
+        await told.events.change(PARTNER, subscription, url="https://db.bank.example/events")
+        begun = asyncio.get_running_loop().time()
+        with capture_logs() as logs:
+            _, attempt = await told.events.test(PARTNER, subscription)
+            assert asyncio.get_running_loop().time() - begun >= 0.2
+            await told.happens()
+            await told.tell()
+        assert (attempt.arrived, attempt.status, attempt.failure) == (False, None, Failure.UNREACHABLE)
+        [delivery] = await told.deliveries(subscription)
+        assert delivery.failure is Failure.UNREACHABLE
+    refused = [line["subscription"] for line in logs if line["event"] == "event_address_refused"]
+    assert refused == ([subscription] * 2 if addresses else []), "the operator does"
 
 
 async def test_what_nobody_foresaw_is_a_failed_try_as_well(told: Told, monkeypatch: pytest.MonkeyPatch):

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.support.server import running_server
-from xinyi.web.outbound import Outbound, OutboundFailed, OutboundRefused, OutboundResponse
+from xinyi.web.outbound import Outbound, OutboundError, OutboundFailed, OutboundRefused, OutboundResponse
 
 PUBLIC = "93.184.215.14"
 PUBLIC_V6 = "2606:2800:21f:cb07:6820:80da:af6b:8b2c"
@@ -69,7 +69,7 @@ async def test_an_address_that_isnt_public_is_never_asked_by_whatever_name(addre
     host = f"[{address}]" if ":" in address else address
     for url in ("https://keys.partner.example/jwks", f"https://{host}/jwks", f"https://{host}:8443/jwks"):
         with pytest.raises(OutboundRefused):
-            await ask(outbound, url)
+            await ask(outbound, url, timeout=0.01)
     assert seen == []
 
 
@@ -87,7 +87,7 @@ async def test_one_private_address_among_public_ones_makes_the_name_refused():
     seen: list[httpx2.Request] = []
     for addresses in ((PUBLIC, "10.0.0.1"), (PUBLIC_V6, PUBLIC, "::1")):
         with pytest.raises(OutboundRefused):
-            await ask(Outbound(resolve=names(*addresses), transport=answers(seen)))
+            await ask(Outbound(resolve=names(*addresses), transport=answers(seen)), timeout=0.01)
     assert seen == []
 
 
@@ -103,7 +103,7 @@ async def test_a_name_that_changes_its_address_after_the_look_is_asked_where_it_
     assert (await ask(outbound)).status == 200
     assert [request.url.host for request in seen] == [PUBLIC]
     with pytest.raises(OutboundRefused):
-        await ask(outbound)
+        await ask(outbound, timeout=0.01)
     assert len(seen) == 1
 
 
@@ -148,6 +148,21 @@ async def test_a_url_that_can_be_read_in_two_ways_is_refused(url: str):
     with pytest.raises(OutboundRefused):
         outbound.check(url)
     assert seen == []
+
+
+@pytest.mark.parametrize("known", ["10.0.0.1", None], ids=["inside", "nowhere"])
+async def test_a_name_that_isnt_asked_takes_as_long_whether_it_leads_inside_or_nowhere(known: str | None):
+    """Whoever can choose the name and watch the time would learn which names are known in this network."""
+
+    async def hangs(_host: str, _port: int) -> Sequence[str]:
+        await asyncio.Event().wait()
+        return []
+
+    for resolve in (names(known) if known else names(), hangs):
+        begun = asyncio.get_running_loop().time()
+        with pytest.raises(OutboundError):
+            await ask(Outbound(resolve=resolve), timeout=0.1)
+        assert 0.1 <= asyncio.get_running_loop().time() - begun < 1
 
 
 async def test_a_redirect_is_told_and_not_followed():
@@ -206,7 +221,7 @@ async def test_a_name_that_isnt_known_fails():
 
     for resolve in (unknown, unwritable, names()):
         with pytest.raises(OutboundFailed, match="resolved"):
-            await ask(Outbound(resolve=resolve))
+            await ask(Outbound(resolve=resolve), timeout=0.01)
 
 
 async def test_an_international_name_is_looked_for_as_it_is_written():
@@ -295,11 +310,11 @@ async def test_the_certificate_must_be_the_names_though_an_address_is_asked(tmp_
 
 async def test_the_loopback_is_asked_only_at_the_origins_that_are_named(tmp_path: Path):
     with running_server(lambda _url: echo) as server:
-        outbound = Outbound(loopback_origins=[server.url])
+        outbound = Outbound(loopback_origins=[server.url], resolve=names("127.0.0.1"))
         assert (await ask(outbound, f"{server.url}/jwks")).status == 200
         for url in (f"{server.url}1/jwks", server.url.replace("127.0.0.1", "localhost"), "http://127.0.0.1/jwks"):
             with pytest.raises(OutboundRefused):
-                await ask(outbound, url)
+                await ask(outbound, url, timeout=0.01)
     moved = Outbound(loopback_origins=["http://localhost:9000"], resolve=names("10.0.0.1"))
     with pytest.raises(OutboundRefused):
-        await ask(moved, "http://localhost:9000/jwks")
+        await ask(moved, "http://localhost:9000/jwks", timeout=0.01)
