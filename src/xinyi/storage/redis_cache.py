@@ -42,7 +42,8 @@ class RedisCache:
     """
 
     def __init__(self, url: str, begin: Begin, *, prefix: str = PREFIX) -> None:
-        self._pool = ConnectionPool.from_url(url, socket_connect_timeout=WITHIN, socket_timeout=WITHIN)
+        # A round trip as a whole has its time: one for each reply costs more than to read it.
+        self._pool = ConnectionPool.from_url(url, socket_connect_timeout=WITHIN, socket_timeout=None)
         self._begin = begin
         self._prefix = prefix
         self._connection: AbstractConnection | None = None
