@@ -85,7 +85,7 @@ def stopped(installation: Installation, rows: Path, with_signal: signal.Signals)
         while not told:
             line = process.stderr.readline()
             assert line, "the import ended before it was stopped"
-            if found := re.fullmatch(r"stored up to line (\d+)\n", line):
+            if found := re.fullmatch(r"已存到第 \d+ 行 / stored up to line (\d+)\n", line):
                 told = int(found[1])
         os.kill(process.pid, with_signal)
     finally:

@@ -51,7 +51,7 @@ def test_serve_refuses_an_unmigrated_database_and_says_the_command(tmp_path: Pat
         check=False,
     )
     assert refused.returncode == 1
-    assert refused.stderr.strip() == "Error: the database isn't up to date: `xinyi migrate` brings it there"
+    assert refused.stderr.strip() == "Error: 安装有误 / the database isn't up to date: `xinyi migrate` brings it there"
 
 
 def test_a_sandbox_comes_up_in_an_empty_folder_without_another_command(tmp_path: Path):

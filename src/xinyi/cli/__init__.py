@@ -1,5 +1,7 @@
 """The command line: ``xinyi TOPIC COMMAND``, one module a topic."""
 
+import sys
+from io import TextIOWrapper
 from pathlib import Path
 
 import click
@@ -35,6 +37,9 @@ from .usage import usage
 def main(context: click.Context, config: Path | None) -> None:
     """xinyi: the credit-incentive (信易+) scenario API."""
     context.obj = config
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal that knows no Chinese still shows the English
+            stream.reconfigure(errors="replace")
 
 
 for command in (

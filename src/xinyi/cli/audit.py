@@ -7,11 +7,11 @@ import click
 from ..audit.model import NAMES
 from ..checks.query_log import QueryFilter
 from ..kernel.clock import CHINA_TIME
-from ..kernel.text import Language
 from ..wiring import Services
 from .context import print_json, with_services
 from .moments import Day, span
 from .tables import show_table
+from .words import named
 
 _TIME = "%Y-%m-%d %H:%M:%S"
 
@@ -29,8 +29,7 @@ def audit() -> None:
 @click.option("--from", "first", type=Day(), help="Only from this day on, in China.")
 @click.option("--to", "last", type=Day(), help="Only up to this day.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="The most lines.")
-@click.option("--language", type=click.Choice([each.value for each in Language]), default="zh", show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, in both languages.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @with_services
 async def checks(
     services: Services,
@@ -41,7 +40,6 @@ async def checks(
     first: date | None,
     last: date | None,
     limit: int,
-    language: str,
     as_json: bool,
 ) -> None:
     """List the query log, the newest first: time, caller, authoriser and purpose. It holds no answer."""
@@ -54,23 +52,16 @@ async def checks(
     if as_json:
         print_json(found)
         return
-    of, zh = Language(language), language == Language.ZH
-    headings = (
-        ["时间", "接入机构", "程序", "授权人", "授权", "用途", "业务编号", "拒绝"]
-        if zh
-        else ["time", "partner", "client", "authoriser", "consent", "purpose", "reference", "refusal"]
-    )
-    representative = "（代表）" if zh else " (representative)"
     show_table(
-        headings,
+        ["time", "partner", "client", "authoriser", "consent", "purpose", "reference", "refusal"],
         [
             (
                 query.at.astimezone(CHINA_TIME).strftime(_TIME),
-                query.partner.of(of) + ("" if query.sub_party is None else f" / {query.sub_party.of(of)}"),
+                named(query.partner) + ("" if query.sub_party is None else f" ({named(query.sub_party)})"),
                 query.client_id,
-                (query.subject or "") + (representative if query.by_representative else ""),
+                (query.subject or "") + (" (代表 / representative)" if query.by_representative else ""),
                 query.consent_id,
-                query.scenario if query.purpose is None else query.purpose.of(of),
+                query.scenario if query.purpose is None else named(query.purpose),
                 query.reference,
                 query.refusal or "",
             )
@@ -84,7 +75,6 @@ async def checks(
 @click.option("--from", "first", type=Day(), help="Only from this day on, in China.")
 @click.option("--to", "last", type=Day(), help="Only up to this day.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="The most lines.")
-@click.option("--language", type=click.Choice([each.value for each in Language]), default="zh", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @with_services
 async def acts(
@@ -93,7 +83,6 @@ async def acts(
     first: date | None,
     last: date | None,
     limit: int,
-    language: str,
     as_json: bool,
 ) -> None:
     """List what the operator did, the newest first: time, account, act, what it was done to, and why."""
@@ -103,16 +92,13 @@ async def acts(
     if as_json:
         print_json(found)
         return
-    of = Language(language)
     show_table(
-        ["时间", "账号", "操作", "对象", "理由"]
-        if of is Language.ZH
-        else ["time", "account", "act", "about", "reason"],
+        ["time", "account", "act", "about", "reason"],
         [
             (
                 entry.at.astimezone(CHINA_TIME).strftime(_TIME),
                 entry.by,
-                NAMES[entry.act].of(of),
+                named(NAMES[entry.act]),
                 entry.about,
                 entry.reason,
             )

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import BinaryIO
 
 import click
-import msgspec
 
 from ..audit.model import Act
 from ..audit.service import MAX_REASON
@@ -14,8 +13,9 @@ from ..scenarios.model import Scenario
 from ..scenarios.registry import Registry
 from ..wiring import Services
 from .accounts import account
-from .context import print_json, with_services
+from .context import print_json, read_jwks, with_services
 from .tables import show_table
+from .words import both, say
 
 
 @click.group()
@@ -53,13 +53,8 @@ async def add(
 ) -> None:
     """Register a client of a partner, and print its id."""
     if (jwks is None) == (jwks_uri is None):
-        raise click.UsageError("give either --jwks or --jwks-uri")
-    try:
-        document = None if jwks is None else msgspec.json.decode(jwks.read())
-    except msgspec.DecodeError as error:
-        raise click.ClickException(
-            "the JWK Set isn't JSON: give the jwks.json that `xinyi-sdk keygen` makes"
-        ) from error
+        raise click.UsageError(both("--jwks 与 --jwks-uri 须给且只给一项", "give either --jwks or --jwks-uri"))
+    document = None if jwks is None else read_jwks(jwks)
     async with services.database.transaction() as tx:
         partner = await services.partners.partner(tx, partner_id)
         client = await services.partners.add_client(
@@ -115,7 +110,7 @@ async def disable(services: Services, client_id: str, reason: str) -> None:
     async with services.database.transaction() as tx:
         await services.partners.disable_client(tx, client_id)
         await services.audit.note(tx, Act.CLIENT_DISABLED, client_id, by=account(), reason=reason)
-    click.echo(f"client {client_id}: disabled")
+    say("已停用", "disabled", of=client_id)
 
 
 def given_scenarios(options: Sequence[str], partner: Partner, registry: Registry) -> dict[str, list[str] | None]:
@@ -126,7 +121,11 @@ def given_scenarios(options: Sequence[str], partner: Partner, registry: Registry
         scenario = _scenario(registry, scenario_id)
         if partner.kind not in scenario.partner_kinds:
             kinds = ", ".join(scenario.partner_kinds)
-            raise click.ClickException(f"{scenario_id} is for {kinds}; the partner is a {partner.kind}")
+            raise click.ClickException(
+                both(
+                    f"该机构类别不适用 {scenario_id}", f"{scenario_id} is for {kinds}; the partner is a {partner.kind}"
+                )
+            )
         given[scenario_id] = _units(scenario, units) if joint else None
     return given
 
@@ -135,7 +134,7 @@ def _scenario(registry: Registry, scenario_id: str) -> Scenario:
     try:
         return registry.get(scenario_id)
     except XinyiError as error:
-        raise click.ClickException(f"there is no scenario {scenario_id}") from error
+        raise click.ClickException(both("没有该应用场景", f"there is no scenario {scenario_id}")) from error
 
 
 def _units(scenario: Scenario, text: str) -> list[str]:
@@ -143,7 +142,9 @@ def _units(scenario: Scenario, text: str) -> list[str]:
     unknown = sorted(set(units) - scenario.units)
     if unknown:
         can = ", ".join(sorted(scenario.units)) or "nothing but the overall outcome"
-        raise click.ClickException(f"{scenario.id} doesn't tell {', '.join(unknown)}; it can tell {can}")
+        raise click.ClickException(
+            both("超出该应用场景可披露的范围", f"{scenario.id} doesn't tell {', '.join(unknown)}; it can tell {can}")
+        )
     return units
 
 

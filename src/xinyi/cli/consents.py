@@ -9,7 +9,9 @@ import msgspec
 from ..consents.copies import InvalidCopy
 from ..consents.copies import verify as verify_copy
 from .context import print_json
+from .words import both
 
+_TIME = "%Y-%m-%d %H:%M:%S"
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -31,13 +33,20 @@ def verify(file: Path, keys: Path, *, as_json: bool) -> None:
         jwks: dict[str, Any] = msgspec.json.decode(keys.read_bytes(), type=dict[str, Any])
         copy = verify_copy(file.read_text("utf-8"), jwks)
     except (InvalidCopy, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise click.ClickException(f"{file}: {error}") from None
+        raise click.ClickException(both("副本未通过核验", f"{file}: {error}")) from None
     if as_json:
         print_json(msgspec.to_builtins(copy))
         return
-    click.echo(f"signed by {copy.iss} at {copy.signed_at:%Y-%m-%d %H:%M:%S} UTC")
-    click.echo(f"{copy.consent_id}: {copy.subject} to {copy.partner} ({copy.partner_id}), {copy.scenario.id}")
-    click.echo(f"agreed on {copy.authorised_at:%Y-%m-%d %H:%M:%S} UTC, until {copy.expires_at:%Y-%m-%d %H:%M:%S} UTC")
+    for zh, en, value in (
+        ("签名", "signed", f"{copy.signed_at:{_TIME}} UTC, {copy.iss}"),
+        ("授权", "consent", copy.consent_id),
+        ("授权人", "from", copy.subject),
+        ("接入机构", "to", f"{copy.partner} ({copy.partner_id})"),
+        ("应用场景", "scenario", copy.scenario.id),
+        ("同意于", "agreed", f"{copy.authorised_at:{_TIME}} UTC"),
+        ("有效至", "until", f"{copy.expires_at:{_TIME}} UTC"),
+    ):
+        click.echo(f"{both(zh, en)}: {value}")
     click.echo(copy.statement.zh)
     click.echo(copy.statement.en)
     click.echo()

@@ -5,7 +5,7 @@ import functools
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, BinaryIO, Concatenate, ParamSpec
 
 import click
 import msgspec
@@ -20,6 +20,7 @@ from ..storage.migrate import NotMigrated
 from ..storage.private import made_private
 from ..telemetry.traces import TracesMissing
 from ..wiring import Services
+from .words import both, named, say
 
 P = ParamSpec("P")
 
@@ -33,7 +34,7 @@ def current_settings() -> Settings:
     try:
         return load_settings(config)
     except SettingsError as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(both("设置有误", str(error))) from error
 
 
 def with_services(command: Callable[Concatenate[Services, P], Coroutine[Any, Any, None]]) -> Callable[P, None]:
@@ -64,15 +65,15 @@ def with_services(command: Callable[Concatenate[Services, P], Coroutine[Any, Any
 
 def say_made(database: Path) -> None:
     """Tells, apart from a command's own output, that there was no installation and which one was made."""
-    click.echo(f"新建沙箱数据库 / Made a new sandbox's database: {database.absolute()}", err=True)
+    say("新建沙箱数据库", f"Made a new sandbox's database: {database.absolute()}", err=True)
 
 
 def told(error: XinyiError) -> str:
-    """What went wrong, in one sentence: the detail where there is one, since the titles speak of requests."""
+    """What went wrong, in one sentence; its English is the detail where there is one."""
     title = error.definition.title
     if error.detail is None:
-        return f"{title.zh} / {title.en}"
-    return error.detail if error.source is None else f"{error.source}: {error.detail}"
+        return named(title)
+    return both(title.zh, error.detail if error.source is None else f"{error.source}: {error.detail}")
 
 
 @contextmanager
@@ -93,9 +94,25 @@ def startup_errors() -> Generator[None]:
         UnfitCache,
         UnfitKeys,
     ) as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(both("安装有误", str(error))) from error
 
 
 def print_json(value: object) -> None:
     """Prints ``value`` for scripts to read."""
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
+
+
+def read_jwks(file: BinaryIO) -> object:
+    """The JSON that should be a JWK Set. Raises ``click.ClickException`` when it isn't JSON."""
+    try:
+        return msgspec.json.decode(file.read())
+    except msgspec.DecodeError as error:
+        raise click.ClickException(
+            both("JWK Set 不是 JSON", "the JWK Set isn't JSON: give the jwks.json that `xinyi-sdk keygen` makes")
+        ) from error
+
+
+def require_sandbox(settings: Settings) -> None:
+    """Raises ``click.ClickException`` unless this is a sandbox."""
+    if not settings.is_sandbox:
+        raise click.ClickException(both("当前安装不是沙箱", "this is not a sandbox"))

@@ -13,8 +13,13 @@ from ..wiring import Services
 from .accounts import account
 from .context import print_json, with_services
 from .tables import show_table
+from .words import both, say
 
-_ANSWERS = (DisputeState.UPHELD, DisputeState.CORRECTED, DisputeState.WITHDRAWN)
+_ANSWERED = {
+    DisputeState.UPHELD: "记录维持不变",
+    DisputeState.CORRECTED: "记录已更正",
+    DisputeState.WITHDRAWN: "记录已撤回",
+}
 _TIME = "%Y-%m-%d %H:%M"
 
 
@@ -56,7 +61,9 @@ async def list_(services: Services, every: bool, after: str, limit: int, as_json
 
 @disputes.command()
 @click.argument("dispute_id", metavar="ID")
-@click.option("--outcome", type=click.Choice([each.value for each in _ANSWERS]), required=True, help="What it came to.")
+@click.option(
+    "--outcome", type=click.Choice([each.value for each in _ANSWERED]), required=True, help="What it came to."
+)
 @click.option("--words", required=True, help="What the subject is told.")
 @click.option("--reason", required=True, help="Why, for the audit.")
 @click.option(
@@ -75,13 +82,13 @@ async def answer(
         try:
             correction = msgspec.json.decode(correction_file.read(), type=Correction)
         except msgspec.DecodeError as error:
-            raise click.BadParameter(str(error), param_hint="--correction") from error
+            raise click.BadParameter(both("更正内容有误", str(error)), param_hint="--correction") from error
     async with services.database.transaction() as tx:
         settled = await services.disputes.answer(
             tx, dispute_id, DisputeState(outcome), words, by=Settler.OPERATOR, correction=correction
         )
         await services.audit.note(tx, Act.DISPUTE_ANSWERED, dispute_id, by=account(), reason=reason)
-    click.echo(f"dispute {settled.id}: {settled.state.value}")
+    say(_ANSWERED[settled.state], settled.state.value, of=settled.id)
 
 
 def _view(dispute: Dispute) -> dict[str, object]:

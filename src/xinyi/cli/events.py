@@ -11,6 +11,7 @@ from .accounts import account
 from .context import print_json, with_services
 from .moments import Day, span
 from .tables import show_table
+from .words import both, say
 
 
 @click.group()
@@ -86,11 +87,11 @@ async def redeliver(
 ) -> None:
     """Send a subscription again what it wasn't told in all tries, or the events that are named."""
     if event_ids and since is not None:
-        raise click.UsageError("name events or a day, not both")
+        raise click.UsageError(both("--event 与 --since 只能给一项", "name events or a day, not both"))
     partner_id = await services.events.partner_of(subscription_id)
     async with services.database.transaction() as tx:
         count = await services.events.again_within(
             tx, partner_id, subscription_id, events=event_ids or None, since=span(since, None)[0]
         )
         await services.audit.note(tx, Act.EVENTS_REDELIVERED, subscription_id, by=account(), reason=reason)
-    click.echo(f"subscription {subscription_id}: {count} events are sent again")
+    say(f"将重新发送 {count} 个事件", f"{count} events are sent again", of=subscription_id)

@@ -11,6 +11,7 @@ from ..wiring import Services
 from .accounts import account
 from .context import current_settings, print_json, startup_errors, with_services
 from .tables import show_table
+from .words import say
 
 AHEAD = 600
 """Seconds: twice as long as others may keep the JWK Set that they fetched."""
@@ -54,7 +55,8 @@ def rotate_(purpose: Purpose | None, ahead: int) -> None:
             SystemClock(),
             timedelta(seconds=ahead),
         )
-    click.echo(f"{key.kid} signs from {_moment(key.not_before)} on")
+    moment = _moment(key.not_before)
+    say(f"自 {moment} 起用于签名", f"signs from {moment} on", of=key.kid)
 
 
 @keys.command("revoke")
@@ -75,7 +77,7 @@ async def revoke_(services: Services, kid: str, reason: str) -> None:
         finally:
             await services.cache.close()
         signing = revoke(settings.keys_dir, kid, settings.environment, services.clock)
-    click.echo(f"{kid} is refused from now on; {signing.kid} signs")
+    say(f"即刻拒绝；现由 {signing.kid} 签名", f"refused from now on; {signing.kid} signs", of=kid)
 
 
 @keys.command("list")
@@ -94,7 +96,7 @@ def list_(*, as_json: bool) -> None:
         )
         return
     show_table(
-        ["use", "kid", "state", "signs from"],
+        ["use", "key", "state", "signs from"],
         [(purpose, key.kid, state, _moment(key.not_before)) for purpose, key, state in found],
     )
 

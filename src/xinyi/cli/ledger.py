@@ -5,7 +5,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 import click
 import msgspec
@@ -19,9 +19,10 @@ from ..checks.witness import CheckRows, ConsentUses
 from ..consents.witness import ConsentRows
 from ..kernel.clock import SystemClock
 from ..kernel.errors import XinyiError
+from ..kernel.text import Text
 from ..ledger import repo
 from ..ledger.checkpoint import CheckpointKeys, InvalidCheckpoint
-from ..ledger.diagnosis import Fault
+from ..ledger.diagnosis import Fault, FaultKind
 from ..ledger.export import NotAnExport, export_lines
 from ..ledger.model import Checkpoint
 from ..ledger.verify import Progress as Advance
@@ -34,8 +35,20 @@ from ..storage.key_files import UnfitKeys, open_keys
 from ..storage.migrate import NotMigrated, require_migrated
 from ..subjects.sealing import Pseudonyms
 from ..wiring import Services
-from .context import current_settings, told, with_services
+from .context import current_settings, with_services
+from .words import both, say
 
+_FAULTS: Final = {
+    FaultKind.EDITED: "条目被改动",
+    FaultKind.DELETED: "条目被删除",
+    FaultKind.REORDERED: "条目次序被改动",
+    FaultKind.INSERTED: "被插入条目",
+    FaultKind.TRUNCATED: "末尾条目被截去",
+    FaultKind.REWRITTEN: "与另存的检查点不符",
+    FaultKind.FORGED: "检查点并非由账本的密钥签署",
+    FaultKind.DAMAGED: "由条目算出的数据有损坏",
+}
+assert set(_FAULTS) == set(FaultKind), "each fault has its words"
 _readable = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -69,7 +82,7 @@ def verify(file: Path | None, jwks: Path | None, checkpoints: tuple[Path, ...]) 
         known = [_checkpoint(path, keys) for path in checkpoints]
         report = _of_database(keys, known, jwks) if file is None else _of_export(file, keys, known)
     except XinyiError as error:
-        raise CantVerify(told(error)) from error
+        raise CantVerify(error.detail or error.definition.title.en) from error
     except (FileError, NotAnExport, NotMigrated, PermissionError, UnfitKeys) as error:
         raise CantVerify(str(error)) from error
     except DBAPIError as error:
@@ -83,7 +96,7 @@ class CantVerify(click.ClickException):
     exit_code = 2
 
     def format_message(self) -> str:
-        return f"can't verify: {self.message}"
+        return both("无法核验", f"can't verify: {self.message}")
 
 
 def _of_export(file: Path, keys: CheckpointKeys, known: Sequence[Checkpoint]) -> Report:
@@ -149,7 +162,7 @@ def _keys(jwks: Path | None) -> CheckpointKeys:
     try:
         return CheckpointKeys(msgspec.json.decode(jwks.read_bytes(), type=dict[str, Any]))
     except ValueError as error:
-        raise click.BadParameter(f"{jwks}: {error}", param_hint="--jwks") from error
+        raise click.BadParameter(both("公钥文件有误", f"{jwks}: {error}"), param_hint="--jwks") from error
 
 
 def _checkpoint(path: Path, keys: CheckpointKeys) -> Checkpoint:
@@ -167,7 +180,7 @@ def _checkpoint(path: Path, keys: CheckpointKeys) -> Checkpoint:
         AttributeError,
     ) as error:
         reason = str(error) if isinstance(error, InvalidCheckpoint) else "it holds no checkpoint"
-        raise click.BadParameter(f"{path}: {reason}", param_hint="--checkpoint") from error
+        raise click.BadParameter(both("检查点有误", f"{path}: {reason}"), param_hint="--checkpoint") from error
 
 
 @contextmanager
@@ -177,7 +190,7 @@ def _progress(total: int, *, of_bytes: bool = False) -> Generator[Advance]:
     count = DownloadColumn() if of_bytes else MofNCompleteColumn()
     columns = (TextColumn("{task.description}"), BarColumn(), count, TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("ledger", total=total)
+        task = progress.add_task(both("账本", "ledger"), total=total)
         yield lambda more: progress.advance(task, more)
 
 
@@ -185,28 +198,37 @@ def _conclude(report: Report, known: Sequence[Checkpoint]) -> None:
     """Prints the report and ends the command with the status that it deserves."""
     console = Console(soft_wrap=True, highlight=False)
 
-    def say(label: str, text: object) -> None:
-        console.print(f"  [dim]{label:<12}[/] {text}")
+    def tell(zh: str, en: str, text: object) -> None:
+        console.print(f"  [dim]{both(zh, en)}[/]  {text}")
 
     fault = report.fault
     if fault is None:
         console.print("[green]✓[/] 账本完整 / The ledger is sound")
     else:
         console.print("[red]✗[/] 账本有误 / The ledger isn't sound")
-    say("log", report.log_id or "none")
-    say("entries", report.entries if fault is None else f"{report.entries} before the fault")
-    say("checkpoints", report.checkpoints)
-    say("root", report.root)
+    tell("账本编号", "log", report.log_id or "-")
+    if fault is None:
+        tell("条目", "entries", report.entries)
+    else:
+        tell("出错前的条目", "entries before the fault", report.entries)
+    tell("检查点", "checkpoints", report.checkpoints)
+    tell("根", "root", report.root)
     for checkpoint in known:
         moment = datetime.fromtimestamp(checkpoint.iat, UTC)
-        say("held against", f"the checkpoint of {checkpoint.tree_size} entries, {moment:%Y-%m-%d %H:%M} UTC")
+        tell("已对照检查点", "held against a checkpoint", f"{checkpoint.tree_size}, {moment:%Y-%m-%d %H:%M} UTC")
     if fault is not None:
-        click.echo(f"ledger: {fault.kind.value}{_where(fault)}: {fault.detail}")
+        where = _where(fault)
+        say(f"账本：{_FAULTS[fault.kind]}{where.zh}", f"ledger: {fault.kind.value}{where.en}: {fault.detail}")
         raise SystemExit(1)
-    click.echo(f"ledger: {report.entries} entries verified, {report.erased} erased, {report.checkpoints} checkpoints")
+    say(
+        f"账本：已核验 {report.entries} 条，其中依法删除内容 {report.erased} 条，检查点 {report.checkpoints} 个",
+        f"ledger: {report.entries} entries verified, {report.erased} erased, {report.checkpoints} checkpoints",
+    )
 
 
-def _where(fault: Fault) -> str:
+def _where(fault: Fault) -> Text:
     if fault.first is None:
-        return ""
-    return f" entry {fault.first}" if fault.first == fault.last else f" entries {fault.first} to {fault.last}"
+        return Text("", "")
+    if fault.first == fault.last:
+        return Text(f"，第 {fault.first} 条（从 0 数起）", f" entry {fault.first}")
+    return Text(f"，第 {fault.first} 至 {fault.last} 条（从 0 数起）", f" entries {fault.first} to {fault.last}")

@@ -10,6 +10,7 @@ from ..storage.database import Database
 from ..storage.installation import require_environment
 from ..storage.rights import NoSuchRole, grant
 from .context import current_settings, startup_errors, told
+from .words import both, say
 
 
 @click.command()
@@ -32,13 +33,13 @@ def migrate(app_role: str | None) -> None:
         try:
             taken = await schema.migrate(database)
             for revision in taken:
-                click.echo(f"step {revision}: done")
+                say(f"已完成步骤 {revision}", f"step {revision}: done")
             if not taken:
-                click.echo("the database is up to date")
+                say("数据库已是最新", "the database is up to date")
             await require_environment(database, settings.environment)
             if app_role is not None:
                 await grant(database, app_role)
-                click.echo(f"role {app_role}: granted")
+                say(f"已授予角色 {app_role} 所需权限", f"role {app_role}: granted")
         finally:
             await database.close()
 
@@ -48,4 +49,4 @@ def migrate(app_role: str | None) -> None:
     except XinyiError as error:
         raise click.ClickException(told(error)) from error
     except NoSuchRole as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(both("角色有误", str(error))) from error

@@ -5,6 +5,7 @@ from datetime import date, datetime, timedelta
 import click
 
 from ..usage.model import beginning
+from .words import both
 
 
 class Day(click.ParamType[date]):
@@ -18,7 +19,7 @@ class Day(click.ParamType[date]):
         try:
             return date.fromisoformat(value)
         except ValueError:
-            self.fail(f"{value} is no day such as 2026-11-24", param, ctx)
+            self.fail(both("日期有误", f"{value} is no day such as 2026-11-24"), param, ctx)
 
 
 def span(first: date | None, last: date | None) -> tuple[datetime | None, datetime | None]:

@@ -4,7 +4,8 @@ from typing import Final
 
 import click
 
-from ..audit.model import Act
+from ..audit.model import NAMES, Act
+from ..kernel.clock import CHINA_TIME
 from ..kernel.text import Text
 from ..partners.model import Partner
 from ..usage.model import Period
@@ -12,9 +13,11 @@ from ..wiring import Services
 from .accounts import account
 from .context import print_json, with_services
 from .tables import show_table
+from .words import both, named, say
 
 _ACTS: Final = 20
 """What `show` tells of the audit."""
+_TIME: Final = "%Y-%m-%d %H:%M:%S"
 
 
 @click.group()
@@ -43,14 +46,13 @@ async def add(
 
     NAME may be left out when --name-zh and --name-en are both there.
     """
-    zh, en = name_zh or name, name_en or name
-    if zh is None or en is None:
-        raise click.UsageError("say NAME, or both --name-zh and --name-en")
+    called = _name(name, name_zh, name_en)
     kinds = sorted({kind for scenario in services.scenarios.all() for kind in scenario.partner_kinds})
     if kind not in kinds:
-        raise click.BadParameter(f"no scenario is for {kind}; they are for {', '.join(kinds)}", param_hint="--kind")
+        known = f"no scenario is for {kind}; they are for {', '.join(kinds)}"
+        raise click.BadParameter(both("没有适用该类别的应用场景", known), param_hint="--kind")
     async with services.database.transaction() as tx:
-        partner = await services.partners.add_partner(tx, Text(zh, en), kind, contact)
+        partner = await services.partners.add_partner(tx, called, kind, contact)
         await services.audit.note(tx, Act.PARTNER_ADDED, partner.id, by=account(), reason=kind)
     if as_json:
         print_json(_view(partner))
@@ -69,11 +71,8 @@ async def list_(services: Services, as_json: bool) -> None:
         print_json([_view(partner) for partner in found])
         return
     show_table(
-        ["id", "名称", "name", "kind", "contact", "status"],
-        [
-            (partner.id, partner.name.zh, partner.name.en, partner.kind, partner.contact, partner.status)
-            for partner in found
-        ],
+        ["id", "name", "kind", "contact", "status"],
+        [(partner.id, named(partner.name), partner.kind, partner.contact, partner.status) for partner in found],
     )
 
 
@@ -116,16 +115,24 @@ async def show(services: Services, partner_id: str, as_json: bool) -> None:
         print_json(view)
         return
     show_table(
-        ["partner", ""],
-        [(name, str(view[name])) for name in ("id", "kind", "contact", "status", "created_at")],
-        title=f"{partner.name.zh} / {partner.name.en}",
+        ["id", "kind", "contact", "status", "created at"],
+        [
+            (
+                partner.id,
+                partner.kind,
+                partner.contact,
+                partner.status,
+                f"{partner.created_at.astimezone(CHINA_TIME):{_TIME}}",
+            )
+        ],
+        title=named(partner.name),
     )
     show_table(
         ["client", "name", "status", "scenarios"],
         [(each.id, each.name, each.status, " ".join(sorted(each.scenarios))) for each in clients],
     )
     show_table(
-        ["events to", "status", "pending", "dead"],
+        ["url", "status", "pending", "dead"],
         [
             (each.subscription.url, each.subscription.status, str(each.pending), str(each.dead))
             for each in subscriptions
@@ -133,13 +140,13 @@ async def show(services: Services, partner_id: str, as_json: bool) -> None:
         numeric=("pending", "dead"),
     )
     show_table(
-        ["month", "scenario", "answered", "refused"],
+        ["period", "scenario", "answered", "refused"],
         [(each.period, each.scenario_id, str(each.answered), str(each.refused)) for each in used],
         numeric=("answered", "refused"),
     )
     show_table(
-        ["act", "at", "by", "reason"],
-        [(each.act, f"{each.at:%Y-%m-%dT%H:%M:%SZ}", each.by, each.reason) for each in acts],
+        ["time", "account", "act", "reason"],
+        [(f"{each.at.astimezone(CHINA_TIME):{_TIME}}", each.by, named(NAMES[each.act]), each.reason) for each in acts],
     )
 
 
@@ -152,7 +159,7 @@ async def suspend(services: Services, partner_id: str, reason: str) -> None:
     async with services.database.transaction() as tx:
         await services.partners.suspend_partner(tx, partner_id)
         await services.audit.note(tx, Act.PARTNER_SUSPENDED, partner_id, by=account(), reason=reason)
-    click.echo(f"partner {partner_id}: suspended")
+    say("已暂停", "suspended", of=partner_id)
 
 
 @partners.command()
@@ -164,7 +171,7 @@ async def unsuspend(services: Services, partner_id: str, reason: str) -> None:
     async with services.database.transaction() as tx:
         await services.partners.resume_partner(tx, partner_id)
         await services.audit.note(tx, Act.PARTNER_UNSUSPENDED, partner_id, by=account(), reason=reason)
-    click.echo(f"partner {partner_id}: active")
+    say("已恢复", "active", of=partner_id)
 
 
 @partners.group("sub-party")
@@ -195,11 +202,9 @@ async def add_sub_party(
 
     NAME may be left out when --name-zh and --name-en are both there.
     """
-    zh, en = name_zh or name, name_en or name
-    if zh is None or en is None:
-        raise click.UsageError("say NAME, or both --name-zh and --name-en")
+    called = _name(name, name_zh, name_en)
     async with services.database.transaction() as tx:
-        added = await services.partners.add_sub_party(tx, partner_id, Text(zh, en), contact)
+        added = await services.partners.add_sub_party(tx, partner_id, called, contact)
         await services.audit.note(tx, Act.SUB_PARTY_ADDED, added.id, by=account(), reason=reason)
     if as_json:
         print_json(added)
@@ -220,8 +225,8 @@ async def list_sub_parties(services: Services, partner_id: str, as_json: bool) -
         print_json(found)
         return
     show_table(
-        ["id", "名称", "name", "contact", "status"],
-        [(each.id, each.name.zh, each.name.en, each.contact or "", each.status) for each in found],
+        ["id", "name", "contact", "status"],
+        [(each.id, named(each.name), each.contact or "", each.status) for each in found],
     )
 
 
@@ -238,7 +243,14 @@ async def close_sub_party(services: Services, partner_id: str, sub_party_id: str
     async with services.database.transaction() as tx:
         await services.partners.close_sub_party(tx, partner_id, sub_party_id)
         await services.audit.note(tx, Act.SUB_PARTY_CLOSED, sub_party_id, by=account(), reason=reason)
-    click.echo(f"sub-party {sub_party_id}: closed")
+    say("已关闭", "closed", of=sub_party_id)
+
+
+def _name(name: str | None, name_zh: str | None, name_en: str | None) -> Text:
+    zh, en = name_zh or name, name_en or name
+    if zh is None or en is None:
+        raise click.UsageError(both("请给出中文名和英文名", "say NAME, or both --name-zh and --name-en"))
+    return Text(zh, en)
 
 
 def _view(partner: Partner) -> dict[str, object]:

@@ -12,15 +12,17 @@ from typing import BinaryIO, Final
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 
 from ..kernel.canonical import b64url
+from ..kernel.text import Text
 from ..records.imports import Progress as Committed
 from ..records.model import RecordBatch, Verdict
 from ..records.rows import Format
 from ..wiring import Services
 from .context import with_services
 from .reports import report_file
+from .tables import show_table
+from .words import both, say
 
 SOME_REJECTED: Final = 3
 """Exit status when the import went through and rejected some rows."""
@@ -63,7 +65,7 @@ async def import_(services: Services, file: str, source: str, format_: str | Non
         digest = _digest(stream) if stream.seekable() else None  # a pipe can be read but once
         batch = await services.imports.open(source, kind, digest)
         if batch.lines:
-            click.echo(f"goes on after line {batch.lines}", err=True)
+            say(f"从第 {batch.lines} 行之后继续", f"goes on after line {batch.lines}", err=True)
         with (
             _progress(batch, _count(stream) if stream.seekable() else None) as committed,
             _interruption_told(batch, committed, resumes=stream.seekable()) as noted,
@@ -71,10 +73,14 @@ async def import_(services: Services, file: str, source: str, format_: str | Non
             batch = await services.imports.run(batch, stream, noted)
         if verdicts is not None:
             await verdicts.write(services.imports.report(batch.id))
-    Console(stderr=True).print(_summary(batch))
+    _summarise(batch)
     if batch.rejected:
         if report is None:
-            click.echo("say --report FILE to learn which rows were rejected, and why", err=True)
+            say(
+                "用 --report FILE 可得知哪些行被拒绝及原因",
+                "say --report FILE to learn which rows were rejected, and why",
+                err=True,
+            )
         raise SystemExit(SOME_REJECTED)
 
 
@@ -104,7 +110,13 @@ def _progress(batch: RecordBatch, lines: int | None) -> Iterator[Committed]:
     if not console.is_terminal:
         yield _notes()
         return
-    columns = (TextColumn("records"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TimeElapsedColumn())
+    columns = (
+        TextColumn(both("记录", "records")),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("records", total=lines, completed=batch.lines)
 
@@ -121,7 +133,7 @@ def _notes() -> Committed:
         nonlocal last
         if time.monotonic() - last >= _BETWEEN_NOTES:
             last = time.monotonic()
-            click.echo(f"stored up to line {batch.lines}", err=True)
+            say(f"已存到第 {batch.lines} 行", f"stored up to line {batch.lines}", err=True)
 
     return note
 
@@ -139,20 +151,26 @@ def _interruption_told(batch: RecordBatch, committed: Committed, *, resumes: boo
     try:
         yield note
     except asyncio.CancelledError:
-        how = "the same command goes on there" if resumes else "send it again, what is stored stays as it is"
-        click.echo(f"interrupted, stored up to line {stored}: {how}", err=True)
+        how = (
+            Text("再次运行同一命令即可继续", "the same command goes on there")
+            if resumes
+            else Text("请重新发送，已存的不受影响", "send it again, what is stored stays as it is")
+        )
+        say(
+            f"已中断，已存到第 {stored} 行：{how.zh}",
+            f"interrupted, stored up to line {stored}: {how.en}",
+            err=True,
+        )
         raise
 
 
-def _summary(batch: RecordBatch) -> Table:
-    table = Table(
-        box=None,
-        header_style="bold",
-        pad_edge=False,
-        title=f"{batch.id}: {batch.rows} {'row' if batch.rows == 1 else 'rows'}",
-        title_justify="left",
+def _summarise(batch: RecordBatch) -> None:
+    verdicts = [verdict.value for verdict in Verdict]
+    rows = both(f"{batch.rows} 行", f"{batch.rows} {'row' if batch.rows == 1 else 'rows'}")
+    show_table(
+        verdicts,
+        [[str(getattr(batch, verdict)) for verdict in verdicts]],
+        numeric=verdicts,
+        title=f"{batch.id}: {rows}",
+        err=True,
     )
-    for verdict in Verdict:
-        table.add_column(verdict.value, justify="right")
-    table.add_row(*(str(getattr(batch, verdict.value)) for verdict in Verdict))
-    return table

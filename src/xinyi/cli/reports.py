@@ -11,6 +11,8 @@ import click
 import msgspec
 from msgspec import Struct
 
+from .words import both
+
 
 class ReportFile:
     """Collects lines beside the place where the report is to be."""
@@ -36,7 +38,9 @@ def report_file(path: Path | None, source: IO[bytes]) -> Generator[ReportFile | 
         yield None
         return
     if _is_same(path, source):
-        raise click.BadParameter(f"{path} is the file that is to be imported", param_hint="--report")
+        raise click.BadParameter(
+            both("报告不能写到要导入的文件", f"{path} is the file that is to be imported"), param_hint="--report"
+        )
     try:
         if path.exists() and not path.is_file():  # a terminal or a pipe: nothing lasts there
             with path.open("wb") as out:
@@ -45,7 +49,9 @@ def report_file(path: Path | None, source: IO[bytes]) -> Generator[ReportFile | 
         beside = NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False)  # noqa: SIM115
         path.unlink(missing_ok=True)
     except OSError as error:
-        raise click.BadParameter(f"can't write {path}: {error.strerror}", param_hint="--report") from error
+        raise click.BadParameter(
+            both("无法写入报告", f"can't write {path}: {error.strerror}"), param_hint="--report"
+        ) from error
     try:
         with beside as out:
             yield ReportFile(out)

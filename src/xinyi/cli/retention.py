@@ -4,6 +4,7 @@ import click
 
 from ..wiring import Services
 from .context import with_services
+from .words import say
 
 
 @click.group()
@@ -21,4 +22,8 @@ async def sweep(services: Services) -> None:
     swept = await services.retention.sweep()
     feedback = await services.feedback.sweep()
     jobs = await services.batches.sweep() + await services.imports.sweep()
-    click.echo(f"answers erased: {swept.erased}, rows removed: {swept.removed + feedback + jobs}")
+    removed = swept.removed + feedback + jobs
+    say(
+        f"已删除答复内容 {swept.erased} 条，已移除记录 {removed} 行",
+        f"answers erased: {swept.erased}, rows removed: {removed}",
+    )

@@ -17,10 +17,10 @@ from ..kernel.clock import CHINA_TIME
 from ..records.rows import Row
 from ..sandbox import generator, personas
 from ..sandbox.sources import SOURCE_OF, SOURCES, register
-from ..settings import Settings
 from ..wiring import Services
-from .context import current_settings, with_services
+from .context import current_settings, require_sandbox, with_services
 from .sandbox_serve import serve_client
+from .words import both, heading, say
 
 _TO_STDOUT: Final = "-"
 
@@ -37,10 +37,10 @@ sandbox.add_command(serve_client)
 @with_services
 async def sources(services: Services) -> None:
     """Register the sandbox's sources of records, those that aren't there yet."""
-    _require_sandbox(services.settings)
+    require_sandbox(services.settings)
     async with services.database.transaction() as tx:
         await register(tx, services.partners)
-    click.echo(f"sources: {', '.join(source.id for source in SOURCES)}")
+    click.echo(f"{heading('source')}: {', '.join(source.id for source in SOURCES)}")
 
 
 @sandbox.command()
@@ -63,13 +63,18 @@ def generate(
     subjects: int, seed: int, with_personas: bool, source: str | None, today: datetime | None, out: str | None
 ) -> None:
     """Make up subjects and their records, as their sources would send them, for `xinyi records import`."""
-    _require_sandbox(current_settings())
+    require_sandbox(current_settings())
     if not subjects and not with_personas:
-        raise click.UsageError("say --subjects N, --personas, or both")
+        raise click.UsageError(both("请给出 --subjects N、--personas 或两者", "say --subjects N, --personas, or both"))
     if out is None:
         out = str(_inbox()) if source is None else _TO_STDOUT
     if out == _TO_STDOUT and source is None:
-        raise click.UsageError("standard output takes one source's rows: say --source, or --out DIR")
+        raise click.UsageError(
+            both(
+                "标准输出只写一个信息提供单位的行",
+                "standard output takes one source's rows: say --source, or --out DIR",
+            )
+        )
     day = today.date() if today else datetime.now(CHINA_TIME).date()
     rows = chain(personas.rows(day) if with_personas else (), generator.generate(subjects, seed, day))
     if out == _TO_STDOUT:
@@ -79,18 +84,13 @@ def generate(
     with _files(Path(out), wanted) as files:
         counts = _write(_shown(rows), files)
     for name, count in counts.items():
-        click.echo(f"{Path(out) / name}.ndjson: {count} rows")
+        say(f"{count} 行", f"{count} rows", of=f"{Path(out) / name}.ndjson")
 
 
 def _inbox() -> Path:
     folder = current_settings().data_dir
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder / "inbox"
-
-
-def _require_sandbox(settings: Settings) -> None:
-    if not settings.is_sandbox:
-        raise click.ClickException("this is not a sandbox")
 
 
 @contextmanager
@@ -117,4 +117,4 @@ def _shown(rows: Iterable[Row]) -> Iterable[Row]:
     console = Console(stderr=True)
     if not console.is_terminal:
         return rows
-    return track(rows, description="sandbox", console=console, transient=True)
+    return track(rows, description=both("沙箱", "sandbox"), console=console, transient=True)

@@ -19,7 +19,7 @@ from ..sandbox import personas, sources
 from ..settings import Settings
 from ..wiring import Services
 from .clients import given_scenarios
-from .context import current_settings, startup_errors, told
+from .context import current_settings, read_jwks, require_sandbox, startup_errors, told
 from .serve import run_server
 
 _NAME: Final = Text("自带客户端的机构", "Bring-your-own-client partner")
@@ -45,14 +45,8 @@ def serve_client(jwks: BinaryIO, redirect_uris: tuple[str, ...], scenario: str, 
     until it is told to stop.
     """
     settings = current_settings()
-    if not settings.is_sandbox:
-        raise click.ClickException("this is not a sandbox")
-    try:
-        document = msgspec.json.decode(jwks.read())
-    except msgspec.DecodeError as error:
-        raise click.ClickException(
-            "the JWK Set isn't JSON: give the jwks.json that `xinyi-sdk keygen` makes"
-        ) from error
+    require_sandbox(settings)
+    document = read_jwks(jwks)
 
     def before(served: Settings) -> None:
         try:

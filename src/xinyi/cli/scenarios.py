@@ -11,6 +11,7 @@ from ..catalogue.service import Catalogue
 from ..scenarios.load import ScenarioFile, load_behaviours, load_file, load_folder
 from ..scenarios.schema import outdated, write
 from .tables import show_table
+from .words import both, named, say
 
 
 @click.group()
@@ -36,7 +37,7 @@ def check(paths: tuple[Path, ...]) -> None:
             problems += error.problems
         else:
             if path.is_dir() and not found:
-                raise click.BadParameter(f"{path} holds no scenario file", param_hint="PATH")
+                raise click.BadParameter(both("没有应用场景文件", f"{path} holds no scenario file"), param_hint="PATH")
             files += found
     problems += [problem for file in files for problem in file.problems]
     if files:
@@ -46,7 +47,10 @@ def check(paths: tuple[Path, ...]) -> None:
     if problems:
         raise SystemExit(1)
     cases = sum(len(file.cases) for file in files)
-    click.echo(f"scenarios: {len(files)} checked, {cases} cases borne out")
+    say(
+        f"应用场景：已检查 {len(files)} 个，{cases} 个用例均相符",
+        f"scenarios: {len(files)} checked, {cases} cases borne out",
+    )
 
 
 @scenarios.command()
@@ -62,8 +66,10 @@ def schema(only_check: bool, folder: Path | None) -> None:
     if only_check:
         stale = outdated(folder)
         if stale:
-            raise click.ClickException(f"out of date, run `xinyi scenarios schema`: {', '.join(stale)}")
-        click.echo("schemas: up to date")
+            raise click.ClickException(
+                both("模式文件已过时", f"out of date, run `xinyi scenarios schema`: {', '.join(stale)}")
+            )
+        say("模式文件均为最新", "schemas: up to date")
         return
     for path in write(folder):
         click.echo(str(path))
@@ -85,7 +91,7 @@ def _load(path: Path) -> list[ScenarioFile]:
 
 def _show(files: list[ScenarioFile]) -> None:
     numbers = ["version", "criteria", "units", "cases"]
-    show_table(["scenario", "名称", *numbers, ""], [_row(file) for file in files], numeric=numbers)
+    show_table(["scenario", "name", *numbers, "result"], [_row(file) for file in files], numeric=numbers)
 
 
 def _row(file: ScenarioFile) -> tuple[str | Text, ...]:
@@ -94,7 +100,7 @@ def _row(file: ScenarioFile) -> tuple[str | Text, ...]:
     if scenario is None:
         return (file.path.stem, "", "", "", "", "", mark)
     counts = (scenario.version, len(scenario.criteria), len(scenario.units), len(file.cases))
-    return (scenario.id, scenario.name.zh, *map(str, counts), mark)
+    return (scenario.id, named(scenario.name), *map(str, counts), mark)
 
 
 def _relative(problem: Problem) -> str:

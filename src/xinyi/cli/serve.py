@@ -24,6 +24,7 @@ from ..web.draining import DrainingServer, DrainingWorkers
 from ..web.protocol import BoundedProtocol
 from ..wiring import require_ready
 from .context import current_settings, say_made, startup_errors, told
+from .words import both, say
 
 _OTHER_FILES = 250
 """Open files beside the connections: databases, keys, uploads under way."""
@@ -48,7 +49,7 @@ def serve(host: str | None, port: int | None, workers: int | None, *, allow_remo
     try:
         settings = replace(current_settings(), **{name: value for name, value in given.items() if value is not None})
     except SettingsError as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(both("设置有误", str(error))) from error
     run_server(settings, allow_remote_sandbox=allow_remote_sandbox)
 
 
@@ -81,10 +82,12 @@ def run_server(
         limit_concurrency=connections + 1,
         timeout_graceful_shutdown=30,
     )
-    click.echo(f"xinyi {settings.environment.value}: {settings.issuer}", err=True)
+    say("信易+", f"xinyi {settings.environment.value}: {settings.issuer}", err=True)
     if connections < settings.connections:
-        click.echo(
-            f"the limit of open files leaves a worker {connections} of {settings.connections} connections", err=True
+        say(
+            f"受打开文件数所限，每个进程只能有 {connections} 个连接（设置为 {settings.connections}）",
+            f"the limit of open files leaves a worker {connections} of {settings.connections} connections",
+            err=True,
         )
     with suppress(KeyboardInterrupt):  # uvicorn passes on the Ctrl-C that it has obeyed
         if settings.workers == 1:
@@ -137,7 +140,8 @@ def _listen(settings: Settings) -> socket.socket:
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else str(error)  # without what Python adds to it
         hint = "; take another --port" if error.errno == errno.EADDRINUSE else ""
-        raise click.ClickException(f"can't listen on {settings.host}:{settings.port}: {why}{hint}") from error
+        address = f"{settings.host}:{settings.port}"
+        raise click.ClickException(both("无法监听", f"can't listen on {address}: {why}{hint}")) from error
 
 
 def _require_loopback(listener: socket.socket) -> None:
@@ -146,8 +150,11 @@ def _require_loopback(listener: socket.socket) -> None:
     if not ip_address(address).is_loopback:
         listener.close()
         raise click.ClickException(
-            f"a sandbox lets anybody sign in as whoever they choose, and {address} can be reached by others: "
-            "listen on 127.0.0.1, or say --allow-remote-sandbox"
+            both(
+                f"沙箱中任何人都能以任意身份登录，而 {address} 可从外部访问",
+                f"a sandbox lets anybody sign in as whoever they choose, and {address} can be reached by others: "
+                "listen on 127.0.0.1, or say --allow-remote-sandbox",
+            )
         )
 
 

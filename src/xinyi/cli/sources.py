@@ -3,14 +3,14 @@
 from typing import BinaryIO
 
 import click
-import msgspec
 
 from ..audit.model import Act
 from ..kernel.text import Text
 from ..wiring import Services
 from .accounts import account
-from .context import with_services
+from .context import read_jwks, with_services
 from .tables import show_table
+from .words import both, heading, named, say
 
 
 @click.group()
@@ -42,24 +42,17 @@ async def add(
     """Register a source under ID, a slug such as `tax-bureau`."""
     unknown = [code for code in record_types if code not in services.catalogue]
     if unknown:
-        raise click.ClickException(f"the data list has no record type {', '.join(unknown)}")
-    document = None
-    if jwks is not None:
-        try:
-            document = msgspec.json.decode(jwks.read())
-        except msgspec.DecodeError as error:
-            raise click.ClickException(
-                "the JWK Set isn't JSON: give the jwks.json that `xinyi-sdk keygen` makes"
-            ) from error
+        raise click.ClickException(both("没有该数据项", f"the data list has no record type {', '.join(unknown)}"))
+    document = None if jwks is None else read_jwks(jwks)
     async with services.database.transaction() as tx:
         source, client = await services.partners.add_source(
             tx, source_id, Text(name_zh, name_en), record_types, document
         )
         told = ", ".join(source.record_types)
         await services.audit.note(tx, Act.SOURCE_ADDED, source.id, by=account(), reason=told)
-    click.echo(f"source: {source.id}")
+    click.echo(f"{heading('source')}: {source.id}")
     if client is not None:
-        click.echo(f"client: {client.id}")
+        click.echo(f"{heading('client')}: {client.id}")
 
 
 @sources.command("list")
@@ -69,8 +62,8 @@ async def list_(services: Services) -> None:
     async with services.database.read() as tx:
         found = await services.partners.sources(tx)
     show_table(
-        ["id", "名称", "name", "status", "record types"],
-        [(source.id, source.name.zh, source.name.en, source.status, " ".join(source.record_types)) for source in found],
+        ["id", "name", "status", "record types"],
+        [(source.id, named(source.name), source.status, " ".join(source.record_types)) for source in found],
     )
 
 
@@ -83,7 +76,7 @@ async def disable(services: Services, source_id: str, reason: str) -> None:
     async with services.database.transaction() as tx:
         await services.partners.suspend_source(tx, source_id)
         await services.audit.note(tx, Act.SOURCE_DISABLED, source_id, by=account(), reason=reason)
-    click.echo(f"source {source_id}: suspended")
+    say("已停止接收其记录", "suspended", of=source_id)
 
 
 @sources.command()
@@ -95,4 +88,4 @@ async def enable(services: Services, source_id: str, reason: str) -> None:
     async with services.database.transaction() as tx:
         await services.partners.resume_source(tx, source_id)
         await services.audit.note(tx, Act.SOURCE_ENABLED, source_id, by=account(), reason=reason)
-    click.echo(f"source {source_id}: active")
+    say("已恢复接收其记录", "active", of=source_id)

@@ -14,6 +14,7 @@ from .accounts import account
 from .context import print_json, with_services
 from .moments import Day
 from .tables import show_table
+from .words import both, say
 
 _COLUMNS = ("period", "partner", "scenario", "answered", "refused", "amount", "currency")
 
@@ -50,9 +51,9 @@ async def show(
         print_json([dict(zip(_COLUMNS, _row(each), strict=True)) for each in found])
     else:
         show_table(
-            ["period", "partner", "scenario", "answered", "refused", CURRENCY],
-            [tuple(map(str, _row(each)[:-1])) for each in found],
-            numeric=("answered", "refused", CURRENCY),
+            ["period", "partner", "scenario", "answered", "refused", "amount"],
+            [(*map(str, _row(each)[:-2]), f"{each.amount} {CURRENCY}") for each in found],
+            numeric=("answered", "refused", "amount"),
         )
 
 
@@ -71,7 +72,7 @@ async def price(
     try:
         units = units_of(yuan_)
     except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="YUAN") from error
+        raise click.BadParameter(both("金额有误", str(error)), param_hint="YUAN") from error
     since = since or day_of(services.clock.now())
     async with services.database.transaction() as tx:
         if partner_id is not None:
@@ -79,7 +80,11 @@ async def price(
         await services.usage.set_price(tx, Price(scenario, partner_id or EVERYBODY, since, units))
         told = f"{partner_id or 'everybody'}: {yuan(units)} {CURRENCY} from {since}: {reason}"
         await services.audit.note(tx, Act.PRICE_SET, scenario, by=account(), reason=told)
-    click.echo(f"{scenario}: {yuan(units)} {CURRENCY} an answer from {since} on")
+    say(
+        f"自 {since} 起每次答复 {yuan(units)} 元",
+        f"{yuan(units)} {CURRENCY} an answer from {since} on",
+        of=scenario,
+    )
 
 
 @usage.command()
@@ -89,11 +94,11 @@ async def prices(services: Services, as_json: bool) -> None:
     """List all prices, those that are over included."""
     found = await services.usage.prices()
     rows = [(each.scenario_id, each.partner_id, each.since.isoformat(), yuan(each.units)) for each in found]
-    headings = ["scenario", "partner", "since", CURRENCY]
     if as_json:
-        print_json([dict(zip(headings, row, strict=True)) for row in rows])
+        print_json([dict(zip(("scenario", "partner", "since", CURRENCY), row, strict=True)) for row in rows])
     else:
-        show_table(headings, rows, numeric=(CURRENCY,))
+        priced = [(*rest, f"{units} {CURRENCY}") for *rest, units in rows]
+        show_table(["scenario", "partner", "since", "price"], priced, numeric=("price",))
 
 
 def _row(usage: Usage) -> tuple[str, str, str, int, int, str, str]:

@@ -118,8 +118,7 @@ def test_a_suspension_is_undone_and_both_stand_in_the_audit(installed: Installed
         (by, "partner.unsuspended", "续签合同"),
         (by, "partner.suspended", "合同到期"),
     ]
-    assert "暂停接入机构" in done("audit", "acts")
-    assert "Partner suspended" in done("audit", "acts", "--language", "en")
+    assert "暂停接入机构 / Partner suspended" in done("audit", "acts")
     assert json.loads(done("audit", "acts", "--to", "2026-01-01", "--json")) == []
 
 
@@ -139,8 +138,7 @@ def test_the_query_log_has_time_caller_authoriser_and_purpose_and_no_answer(inst
     whole = json.dumps([asked, refused])
     assert not any(word in whole for word in ("not_evidenced", "met", installed.subject_id))
     line = next(line for line in done("audit", "checks").splitlines() if "CASE-7" in line)
-    assert asked["purpose"]["zh"] in line
-    assert asked["purpose"]["en"] in done("audit", "checks", "--language", "en")
+    assert f"{asked['purpose']['zh']} / {asked['purpose']['en']}" in line
 
 
 @pytest.mark.parametrize(

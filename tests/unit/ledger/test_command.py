@@ -100,7 +100,7 @@ def test_a_fault_ends_with_status_1_and_names_the_entry(run: Run, receipts: list
     result = run("verify")
     assert result.exit_code == 1
     assert "账本有误 / The ledger isn't sound" in result.output
-    assert "ledger: edited entry 1: " in result.output
+    assert "账本：条目被改动，第 1 条（从 0 数起） / ledger: edited entry 1: " in result.output
 
 
 def test_entries_about_checks_and_consents_are_held_against_their_rows(run: Run, tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_a_file_without_a_checkpoint_is_refused_with_status_2(run: Run, receipts
 def test_where_nothing_is_installed_nothing_is_verified_and_nothing_made(run: Run, tmp_path: Path) -> None:
     result = run("verify")
     assert result.exit_code == 2
-    assert result.output.startswith("Error: can't verify: ")
+    assert result.output.startswith("Error: 无法核验 / can't verify: ")
     assert str(tmp_path / "var" / "keys") in result.output
     assert not (tmp_path / "var").exists()
 
@@ -211,7 +211,7 @@ def test_an_installation_that_lacks_something_is_not_completed(
     before = sorted(path for path in (tmp_path / "var").rglob("*") if path.is_file())
     result = run("verify")
     assert result.exit_code == 2
-    assert result.output.startswith("Error: can't verify: ")
+    assert result.output.startswith("Error: 无法核验 / can't verify: ")
     assert sorted(path for path in (tmp_path / "var").rglob("*") if path.is_file()) == before
 
 
@@ -222,7 +222,7 @@ def test_a_file_that_is_no_export_cannot_be_verified(run: Run, receipts: list[st
     Path("log.ndjson").write_text(text)
     result = run("verify", "--file", "log.ndjson", "--jwks", jwks(tmp_path))
     assert result.exit_code == 2
-    assert result.output.startswith("Error: can't verify: it is")
+    assert result.output.startswith("Error: 无法核验 / can't verify: it is")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"keys":[]}'])

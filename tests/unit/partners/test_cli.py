@@ -1,6 +1,10 @@
 """The commands that register partners and their clients."""
 
 import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +12,7 @@ from click.testing import CliRunner, Result
 from joserfc.jwk import ECKey
 
 from xinyi.cli import main
+from xinyi.cli.words import HEADINGS
 
 BANK = ("--kind", "bank", "--contact", "privacy@bank.example")
 JWK = {**ECKey.generate_key("P-256").as_dict(private=False), "kid": "k1"}
@@ -79,7 +84,7 @@ def test_lists_that_go_elsewhere_than_a_terminal_are_whole_and_one_line_a_row():
         partner_id, "--scenario", "personal-loan", "--scenario", "microloan-prescreen"
     ).stdout.strip()
     _, row = done("partners", "list").splitlines()
-    assert row.split() == [partner_id, *name.split(), *["Sample"] * 13, "Bank", *BANK[1::2], "active"]
+    assert row.split() == [partner_id, *name.split(), "/", *["Sample"] * 13, "Bank", *BANK[1::2], "active"]
     _, row = done("clients", "list").splitlines()
     assert row.split()[:2] == [client_id, partner_id]
     assert row.split()[-2:] == ["microloan-prescreen", "personal-loan"]
@@ -170,3 +175,24 @@ def test_branches_are_added_listed_and_closed_for_a_reason() -> None:
         ("sub_party.added", "file 7"),
     ]
     assert xinyi("partners", "sub-party", "close", partner(), added, "--reason", "another's").exit_code == 1
+
+
+def test_what_is_printed_is_in_chinese_first_and_in_english_second() -> None:
+    partner_id = partner()
+    headings, row = done("partners", "list").splitlines()
+    assert headings.split("  ")[0] == "编号 / id"
+    assert "示例银行 / Sample Bank" in row
+    assert done("partners", "suspend", partner_id, "--reason", "x") == f"{partner_id}: 已暂停 / suspended"
+    assert xinyi("partners", "show", "prt_nobody").output == "Error: 不存在 / there is no such partner\n"
+
+
+def test_each_heading_has_its_chinese() -> None:
+    assert all(re.search("[\u4e00-\u9fff]", zh) and not re.search("[a-z]", zh) for zh in HEADINGS.values())
+
+
+def test_a_terminal_that_knows_no_chinese_still_shows_the_english() -> None:
+    done("partners", "add", "Sample Bank", *BANK)
+    command = [sys.executable, "-c", "from xinyi.cli import main; main()", "partners", "list"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    assert said.startswith("?? / id")

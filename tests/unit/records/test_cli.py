@@ -35,7 +35,7 @@ def test_a_file_is_imported_and_summed_up(run: Runner, tmp_path: Path) -> None:
     path.write_bytes(ndjson([row(source_ref="a"), row(source_ref="b")]))
     result = run(records, "import", str(path), "--source", "bureau")
     assert result.exit_code == 0
-    assert "2 rows" in result.stderr
+    assert "2 行 / 2 rows" in result.stderr
 
 
 def test_rejected_rows_show_in_the_status_and_the_report(run: Runner, tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_standard_input_is_imported(run: Runner) -> None:
     run.add()
     result = run(records, "import", "-", "--source", "bureau", stdin=ndjson([row()]))
     assert result.exit_code == 0
-    assert ": 1 row " in result.stderr
+    assert ": 1 行 / 1 row " in result.stderr
 
 
 def test_an_unknown_source_or_a_bad_header_ends_it(run: Runner, tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_an_unknown_source_or_a_bad_header_ends_it(run: Runner, tmp_path: Path) 
 
 
 def test_sources_are_added_listed_and_disabled(run: Runner) -> None:
-    assert run.add("bureau").stdout == "source: bureau\n"
+    assert run.add("bureau").stdout == "信息提供单位 / source: bureau\n"
     assert run.add("bureau").exit_code == 1
     assert run.add("other", "NO_SUCH").exit_code == 1
     assert "示例来源" in run(sources, "list").output

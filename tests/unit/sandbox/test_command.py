@@ -23,7 +23,8 @@ def test_what_is_generated_goes_to_the_inbox_and_where_that_is_is_said(tmp_path:
     assert result.exit_code == 0, result.output
     inbox = tmp_path / "var" / "inbox"
     assert {path.stem for path in inbox.iterdir()} == {source.id for source in SOURCES}
-    written = [f"{path}: {len(path.read_bytes().splitlines())} rows" for path in inbox.iterdir()]
+    counts = {path: len(path.read_bytes().splitlines()) for path in inbox.iterdir()}
+    written = [f"{path}: {count} 行 / {count} rows" for path, count in counts.items()]
     assert sorted(result.stdout.splitlines()) == sorted(written)
 
 

@@ -34,4 +34,4 @@ def test_it_exists_in_the_sandbox_alone(tmp_path: Path, monkeypatch: pytest.Monk
     for name, value in PRODUCTION_ENVIRON.items():
         monkeypatch.setenv(name, value)
     refused = CliRunner().invoke(main, ["sandbox", "serve", "--jwks", "jwks.json", "--redirect-uri", BACK[0]])
-    assert (refused.exit_code, refused.output) == (1, "Error: this is not a sandbox\n")
+    assert (refused.exit_code, refused.output) == (1, "Error: 当前安装不是沙箱 / this is not a sandbox\n")

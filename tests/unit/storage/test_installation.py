@@ -47,7 +47,7 @@ def test_migrate_notes_the_environment(tmp_path: Path, monkeypatch: pytest.Monke
         monkeypatch.setenv(name, value)
     refused = CliRunner().invoke(main, ["migrate"], catch_exceptions=False)
     assert refused.exit_code == 1
-    assert refused.output.endswith("Error: the database was made for sandbox, and this installation is production\n")
+    assert refused.output.endswith("Error: 安装有误 / the database was made for sandbox, and this installation is production\n")
 
 
 async def test_nobody_else_reads_the_database_that_is_made(tmp_path: Path):
@@ -90,4 +90,4 @@ def test_nothing_is_made_up_for_production(tmp_path: Path, monkeypatch: pytest.M
     fresh_keys(tmp_path / "keys", Environment.PRODUCTION)
     assert CliRunner().invoke(main, ["migrate"]).exit_code == 0
     refused = CliRunner().invoke(main, ["sandbox", *words])
-    assert (refused.exit_code, refused.output) == (1, "Error: this is not a sandbox\n")
+    assert (refused.exit_code, refused.output) == (1, "Error: 当前安装不是沙箱 / this is not a sandbox\n")

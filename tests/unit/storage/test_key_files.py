@@ -156,4 +156,4 @@ def test_a_command_ends_in_one_sentence_without_any_part_of_a_key(tmp_path: Path
     change(folder, SECRETS, lambda document: document["opaque"]["versions"].update(v1="c2hvcnQ="))
     result = CliRunner().invoke(main, ["partners", "list"], catch_exceptions=False)
     assert result.exit_code == 1
-    assert result.output == f"Error: {folder / SECRETS}: opaque v1 is shorter than 32 bytes\n"
+    assert result.output == f"Error: 安装有误 / {folder / SECRETS}: opaque v1 is shorter than 32 bytes\n"
