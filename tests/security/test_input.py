@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import suppress
@@ -15,7 +16,7 @@ from msgspec import Struct
 from tests.support.oauth import PartnerProgram, Platform, running_platform
 from tests.support.pairs import Pair
 from tests.support.server import LiveServer, running_server
-from xinyi.app import create_app
+from xinyi.app import api_document, create_app
 from xinyi.kernel.errors import DEFINITIONS, Code
 from xinyi.settings import Settings
 
@@ -131,6 +132,33 @@ class TestWrongMembers:
         asked = {"cases": [], "version": "1"}
         response = await caller.call("POST", "/v1/scenarios/bike-deposit/dry-runs", json=asked)
         refused(response, Code.INVALID)
+
+    async def test_no_refusal_speaks_the_readers_language(self, caller: Caller) -> None:
+        """Whatever is wrong, at whichever endpoint: types of Python and what was sent aren't told."""
+        told = []
+        for method, path, name in wrong_requests():
+            query = {} if name is None else {"params": {name: "\u00a7sent"}}
+            bodies = [{}] if name is not None else [{"json": sent} for sent in ([], {"\u00a7sent": 1}, {})]
+            for more in bodies:
+                response = await caller.call(method, path, **query, **more)
+                if response.status_code in {400, 422}:
+                    told.append(response.json().get("detail", ""))
+        assert len(told) > 40
+        assert [detail for detail in told if "`" in detail or "\u00a7" in detail] == []
+
+
+def wrong_requests() -> Iterator[tuple[str, str, str | None]]:
+    """The operations of a partner: those that take JSON, and those that take a parameter in the query, by its name."""
+    for path, operations in api_document()["paths"].items():
+        for method, operation in operations.items():
+            where = re.sub(r"\{\w+\}", "bike-deposit", path)
+            if not path.startswith("/v1/") or path.startswith("/v1/me"):
+                continue
+            if "application/json" in operation.get("requestBody", {}).get("content", {}):
+                yield method.upper(), where, None
+            for parameter in operation.get("parameters", ()):
+                if parameter.get("in") == "query":
+                    yield method.upper(), where, parameter["name"]
 
 
 class TestBodies:

@@ -14,6 +14,7 @@ from litestar import Request
 from litestar.exceptions import InternalServerException
 
 from ..kernel.errors import Code, XinyiError
+from .complaints import plain
 
 MAX_DEPTH: Final = 32
 _NESTING: Final = (dict, list)
@@ -63,19 +64,21 @@ def decode_json(body: bytes, type_: Any) -> Any:
     try:
         return msgspec.json.decode(body, type=type_)
     except msgspec.ValidationError as error:
-        raise _invalid(str(error)) from error
+        raise _invalid(error) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise XinyiError(Code.MALFORMED, "the body isn't JSON") from error
 
 
-def _invalid(text: str) -> XinyiError:
-    """msgspec's sentence, with its place made a pointer."""
+def _invalid(error: msgspec.ValidationError) -> XinyiError:
+    """msgspec's sentence or our type's own, in plain words, with its place made a pointer."""
+    text = str(error)
     found = _PATH.search(text)
     sentence = text[: found.start()] if found else text
     pointer = _pointer(found["path"]) if found else ""
     if member := _MEMBER.match(sentence):
         pointer += f"/{_escaped(member['name'])}"
-    return XinyiError(Code.INVALID, sentence, source=pointer)
+    own = isinstance(error.__cause__, ValueError)
+    return XinyiError(Code.INVALID, sentence if own else plain(sentence), source=pointer)
 
 
 def _check_form(body: bytes) -> None:

@@ -27,6 +27,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from ..kernel.errors import DEFINITIONS, Code, ItemError, XinyiError
 from ..telemetry.logs import log_unforeseen
 from ..telemetry.metrics import REFUSAL
+from .complaints import plain
 from .pages import error_page
 
 PROBLEM_JSON: Final = "application/problem+json"
@@ -166,11 +167,11 @@ def _invalid(error: ValidationException) -> XinyiError:
         case ParamType.PATH:
             return XinyiError(Code.NOT_FOUND)
         case ParamType.HEADER:
-            return XinyiError(Code.INVALID, first.get("message"), source=name.replace("_", "-"))
+            return XinyiError(Code.INVALID, plain(str(first.get("message"))), source=name.replace("_", "-"))
         case _ if name == "data":
             return XinyiError(Code.MALFORMED, "a JSON body is required")
         case _:
-            return XinyiError(Code.INVALID, first.get("message"), source=name)
+            return XinyiError(Code.INVALID, plain(str(first.get("message"))), source=name)
 
 
 def on_any_exception(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
