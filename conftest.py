@@ -5,12 +5,17 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import Phase, settings
 
 from tests.support.canaries import watch
 from tests.support.counts import TOLD, Counts
 from tests.support.network import forbid_network
 from tests.support.pairs import Embedded, Pair, Servers, running_servers
 from xinyi.storage.database import Database
+
+# To explain a failure Hypothesis keeps the lines of every run of a shrinking example: an hour and all of the memory here.
+settings.register_profile("unexplained", settings.default, phases=[phase for phase in Phase if phase is not Phase.explain])
+settings.load_profile("unexplained")
 
 
 def pytest_configure(config: pytest.Config) -> None:
