@@ -13,8 +13,8 @@ from tests.support.network import forbid_network
 from tests.support.pairs import Embedded, Pair, Servers, running_servers
 from xinyi.storage.database import Database
 
-# To explain a failure Hypothesis keeps the lines of every run of a shrinking example: an hour and all of the memory here.
-settings.register_profile("unexplained", settings.default, phases=[phase for phase in Phase if phase is not Phase.explain])
+# To explain a failure Hypothesis keeps the lines of every run while it shrinks: an hour here, and all of the memory.
+settings.register_profile("unexplained", settings.default, phases=[each for each in Phase if each is not Phase.explain])
 settings.load_profile("unexplained")
 
 
