@@ -41,7 +41,7 @@ def test_each_new_leaf_is_proved_at_once_by_the_path_that_a_reader_would_get_lat
         growth = frontier.grow([leaf(total + i) for i in range(size)])
         nodes |= growth.nodes
         frontier = growth.after
-        paths = growth.paths()
+        paths = growth.paths(bytes)
         assert len(paths) == size
         for index, path in enumerate(paths, total):
             spans = tree.inclusion_spans(index, frontier.size)
@@ -54,7 +54,7 @@ def test_each_new_leaf_is_proved_at_once_by_the_path_that_a_reader_would_get_lat
 def test_an_inclusion_proof_holds_for_its_leaf_alone(size: int, data: st.DataObject) -> None:
     index = data.draw(st.integers(0, size - 1))
     growth = EMPTY.grow([leaf(i) for i in range(size)])
-    path, root = growth.paths()[index], growth.after.root()
+    path, root = growth.paths(bytes)[index], growth.after.root()
     assert tree.verify_inclusion(leaf(index), index, size, path, root)
     assert not tree.verify_inclusion(leaf(size), index, size, path, root)
     assert not tree.verify_inclusion(leaf(index), index, size, (*path, root), root)

@@ -4,11 +4,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-import msgspec
 from msgspec import Struct
 
-from ..checks.model import Answered, CheckRequest, Result
-from ..scenarios.model import Outcome
+from ..checks.model import CheckRequest, Result
 
 MAX_ITEMS: Final = 100_000
 """The most items of one batch."""
@@ -110,16 +108,3 @@ class ItemResult(Struct, frozen=True):
 
     item: BatchItem
     result: Result
-
-
-class _Data(Struct, frozen=True):
-    outcome: Outcome
-
-
-class _Body(Struct, frozen=True):
-    data: _Data
-
-
-def outcome_of(answered: Answered) -> Outcome:
-    """The outcome in an answer's bytes."""
-    return msgspec.json.decode(answered.body, type=_Body).data.outcome

@@ -5,6 +5,7 @@ import json
 import re
 from codecs import BOM_UTF8
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import IO, Annotated, Any, Final
 
 import msgspec
@@ -22,6 +23,9 @@ SHOWN: Final = 100
 _BLOCK: Final = 256 * 1024
 _MEMBERS: Final = CheckRequest.__struct_fields__
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
+_QUOTES: Final = 4 * len(_MEMBERS)
+"""Quotation marks of an item that has each member once, and none in a text: every further member has two at least."""
+_decoder: Final = msgspec.json.Decoder(CheckRequest)
 _TYPES: Final = {field.name: field.type for field in msgspec.structs.fields(CheckRequest)}
 
 
@@ -139,6 +143,9 @@ def _cells(line: bytes | None) -> list[str]:
 
 
 def _from_json(line: bytes | None) -> CheckRequest:
+    if line is not None and line.count(b'"') == _QUOTES:
+        with suppress(msgspec.MsgspecError, UnicodeDecodeError):  # what is wrong with it is found below
+            return _storable(_decoder.decode(line))
     try:
         members = json.loads(_text(line), object_pairs_hook=_once_each)
     except (ValueError, RecursionError):
@@ -170,8 +177,12 @@ def _checked(members: dict[str, Any]) -> CheckRequest:
         request = msgspec.convert(members, CheckRequest)
     except msgspec.ValidationError:
         raise _diagnosed(members) from None
-    for name in ("scenario", "consent_id"):
-        if _UNSTORABLE.search(members[name]):
+    return _storable(request)
+
+
+def _storable(request: CheckRequest) -> CheckRequest:
+    for name, text in (("scenario", request.scenario), ("consent_id", request.consent_id)):
+        if _UNSTORABLE.search(text):
             raise BadItem(ItemFault.WRONG_FORM, name)
     return request
 

@@ -83,10 +83,16 @@ async def claim(tx: AsyncConnection) -> CheckBatch | None:
     return await _one(tx, _unfinished().with_for_update(skip_locked=True))
 
 
+_FIELDS: Final = CheckBatch.__struct_fields__
+_known: Final = select(*(check_batches.c[name] for name in _FIELDS)).where(check_batches.c.id == bindparam("batch_id"))
+_lock: Final = Prepared(lambda _: _known.with_for_update())
+_lock_if_free: Final = Prepared(lambda _: _known.with_for_update(skip_locked=True))
+
+
 async def lock(tx: AsyncConnection, batch_id: str, *, skip_locked: bool = False) -> CheckBatch | None:
     """The batch, locked until ``tx`` ends; with ``skip_locked``, ``None`` when somebody else holds it."""
-    wanted = select(check_batches).where(check_batches.c.id == batch_id)
-    return await _one(tx, wanted.with_for_update(skip_locked=skip_locked))
+    rows = await (_lock_if_free if skip_locked else _lock).fetch(tx, batch_id=batch_id)
+    return CheckBatch(**dict(zip(_FIELDS, rows[0], strict=True))) if rows else None
 
 
 _items: Final = Prepared(
@@ -121,6 +127,16 @@ async def settled(tx: AsyncConnection, batch_id: str, after: int, limit: int) ->
     ]
 
 
+_MOVED: Final = ("done", "answered", "refused", "started_at", "finished_at", "kept_until")
+_move: Final = Prepared(
+    lambda _: (
+        update(check_batches)
+        .where(check_batches.c.id == bindparam("batch_id"))
+        .values({name: bindparam(name) for name in _MOVED})
+    )
+)
+
+
 async def settle(tx: AsyncConnection, batch: CheckBatch, results: Sequence[Settled], at: datetime) -> None:
     """Stores what became of the next items. The caller holds the batch's lock."""
     await insert_rows(
@@ -131,17 +147,15 @@ async def settle(tx: AsyncConnection, batch: CheckBatch, results: Sequence[Settl
     refused = sum(each.refusal is not None for each in results)
     done = batch.done + len(results)
     is_last = done == batch.total
-    await tx.execute(
-        update(check_batches)
-        .where(check_batches.c.id == batch.id)
-        .values(
-            done=done,
-            answered=batch.answered + len(results) - refused,
-            refused=batch.refused + refused,
-            started_at=batch.started_at or at,
-            finished_at=at if is_last else None,
-            kept_until=batch.kept_after(at) if is_last else None,
-        )
+    await _move.execute(
+        tx,
+        batch_id=batch.id,
+        done=done,
+        answered=batch.answered + len(results) - refused,
+        refused=batch.refused + refused,
+        started_at=batch.started_at or at,
+        finished_at=at if is_last else None,
+        kept_until=batch.kept_after(at) if is_last else None,
     )
 
 

@@ -21,7 +21,7 @@ from ..storage.idempotency import Use
 from ..storage.kept import AT_ONCE, GRACE
 from ..telemetry.logs import log_unforeseen
 from . import repo
-from .model import LEAST_KEPT, BatchItem, CheckBatch, CheckBatchState, ItemResult, outcome_of
+from .model import LEAST_KEPT, BatchItem, CheckBatch, CheckBatchState, ItemResult
 from .repo import Settled
 
 _log = structlog.get_logger(__name__)
@@ -277,7 +277,7 @@ class _Overtaken(Exception):
 
 def _settled(number: int, result: Result) -> Settled:
     if isinstance(result, Answered):
-        return Settled(number=number, check_id=result.check_id, outcome=outcome_of(result), refusal=None, source=None)
+        return Settled(number=number, check_id=result.check_id, outcome=result.outcome, refusal=None, source=None)
     return Settled(number=number, check_id=result.check_id, outcome=None, refusal=result.code, source=result.source)
 
 

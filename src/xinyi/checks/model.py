@@ -116,10 +116,11 @@ class Ask(Struct, frozen=True, kw_only=True):
 
 
 class Answered(Struct, frozen=True):
-    """The stored bytes of a :class:`CheckBody`."""
+    """The stored bytes of a :class:`CheckBody`, and the outcome in them."""
 
     check_id: str
     body: bytes
+    outcome: str
 
 
 class Refused(Struct, frozen=True):
@@ -146,12 +147,12 @@ def new_salts(disclosure: Disclosure) -> dict[str, dict[str, str]]:
 
 def commitment(salt: str, value: Value) -> str:
     """``sha-256:`` over the salt's bytes and the value's canonical JSON."""
-    return _salted_digest(salt, canonical_json(value))
+    return _salted_digest(unb64url(salt), canonical_json(value))
 
 
 def reference_digest(salt: str, reference: str) -> str:
     """``sha-256:`` over the entry's salt and the reference."""
-    return _salted_digest(salt, reference.encode())
+    return _salted_digest(unb64url(salt), reference.encode())
 
 
 def check_entry(answer: Answer, *, consent_id: str, partner_id: str, sub_party_id: str | None, reference: str) -> bytes:
@@ -159,7 +160,7 @@ def check_entry(answer: Answer, *, consent_id: str, partner_id: str, sub_party_i
 
     ``sub_party`` is there when the partner acted by one.
     """
-    salt = b64url(secrets.token_bytes(16))
+    salt = secrets.token_bytes(16)
     return canonical_json(
         {
             "kind": "check",
@@ -169,7 +170,7 @@ def check_entry(answer: Answer, *, consent_id: str, partner_id: str, sub_party_i
             "partner_id": partner_id,
             **_acting(sub_party_id),
             "subject": answer.subject,
-            "reference_digest": reference_digest(salt, reference),
+            "reference_digest": _salted_digest(salt, reference.encode()),
             "outcome": answer.outcome,
             "criteria": answer.criteria,
             "commitments": {
@@ -179,7 +180,7 @@ def check_entry(answer: Answer, *, consent_id: str, partner_id: str, sub_party_i
             "as_of": answer.as_of,
             "valid_until": answer.valid_until,
             "no_onward_supply": True,
-            "salt": salt,
+            "salt": b64url(salt),
         }
     )
 
@@ -207,5 +208,5 @@ def _acting(sub_party_id: str | None) -> dict[str, str]:
     return {} if sub_party_id is None else {"sub_party": sub_party_id}
 
 
-def _salted_digest(salt: str, data: bytes) -> str:
-    return digest_bytes(unb64url(salt) + data)
+def _salted_digest(salt: bytes, data: bytes) -> str:
+    return digest_bytes(salt + data)

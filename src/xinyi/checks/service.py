@@ -3,6 +3,7 @@
 An online call is a list of one or more that wait at the same moment; a batch is the same with a longer list.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -17,7 +18,7 @@ from ..consents.events import CONSUMED, told
 from ..consents.model import Consent, ConsentState, refusal, spend, state
 from ..kernel.clock import Clock, whole_seconds
 from ..kernel.errors import Code
-from ..kernel.ids import new_id
+from ..kernel.ids import new_ids
 from ..ledger.model import NewEntry
 from ..ledger.service import LedgerService
 from ..partners.model import Client, SubParty
@@ -45,6 +46,9 @@ from .model import (
     refusal_entry,
 )
 from .repo import CheckRow
+
+BREATH: Final = 16
+"""Results drafted without a break while another list of them is being stored: its statements' answers are met soon."""
 
 
 class _Draft(Struct, frozen=True, kw_only=True):
@@ -95,8 +99,8 @@ class CheckService:
     ) -> list[Result]:
         """As :meth:`run`, in a transaction of the caller, who stores what belongs to the results in it as well.
 
-        Nothing is stored before ``after`` has returned. The ledger's head stays locked until ``tx`` ends. Nothing may
-        be shown before ``tx`` has committed.
+        Nothing is stored before ``after`` has returned: what it waits for goes on while these are evaluated. The
+        ledger's head stays locked until ``tx`` ends. Nothing may be shown before ``tx`` has committed.
         """
         clients = await self._partners.clients_by_id(tx, {ask.client_id for ask in asks})
         results: dict[int, Result] = {}
@@ -104,7 +108,7 @@ class CheckService:
         consents = await consents_repo.lock(tx, sorted({ask.request.consent_id for ask in todo.values()}))
         # Read under the locks: a withdrawal that has returned lies before this moment.
         at = self._clock.now()
-        drafts = await self._draft(tx, todo, consents, clients, at, results)
+        drafts = await self._draft(tx, todo, consents, clients, at, results, breathe=after is not None)
         if after is not None:
             await after()
         await self._commit(tx, drafts, consents, at, results)
@@ -206,6 +210,8 @@ class CheckService:
         clients: Mapping[str, Client],
         at: datetime,
         results: dict[int, Result],
+        *,
+        breathe: bool,
     ) -> list[_Draft]:
         """Evaluates and minimises; what names an unknown or foreign consent is settled and leaves nothing."""
         wanted = {
@@ -220,7 +226,9 @@ class CheckService:
             tx, {(consent.partner_id, consent.sub_party_id) for consent in consents.values()}
         )
         drafts: list[_Draft] = []
-        for index, ask in todo.items():
+        for place, (check_id, (index, ask)) in enumerate(zip(new_ids("chk", at, len(todo)), todo.items(), strict=True)):
+            if breathe and not place % BREATH:
+                await asyncio.sleep(0)
             consent = consents.get(ask.request.consent_id)
             if consent is None or not _may_name(ask, consent):
                 results[index] = Refused(Code.NOT_FOUND, source="/consent_id")
@@ -228,14 +236,14 @@ class CheckService:
             client, scenario = clients.get(ask.client_id), latest.get(consent.scenario_id)
             code = self._refusal(ask, consent, client, acting.get(consent.sub_party_id or ""), scenario, at)
             if code is not None:
-                drafts.append(self._refuse(index, ask, consent, code, at))
+                drafts.append(self._refuse(index, ask, consent, code, at, check_id))
                 continue
             assert client is not None, "else it isn't entitled"
             assert scenario is not None, "else the consent is outdated"
             assert consent.subject_id is not None, "else it was never given"
             known = records[consent.subject_id, scenario.id]
             disclosure = disclose(scenario, known, at, consent.units, client.scenarios[scenario.id])
-            drafts.append(self._answer(index, ask, consent, scenario, disclosure, at))
+            drafts.append(self._answer(index, ask, consent, scenario, disclosure, at, check_id))
             consents[consent.id] = spend(consent, at)
         return drafts
 
@@ -262,13 +270,20 @@ class CheckService:
         return None
 
     def _answer(
-        self, index: int, ask: Ask, consent: Consent, scenario: Scenario, disclosure: Disclosure, at: datetime
+        self,
+        index: int,
+        ask: Ask,
+        consent: Consent,
+        scenario: Scenario,
+        disclosure: Disclosure,
+        at: datetime,
+        check_id: str,
     ) -> _Draft:
         assert consent.subject_id is not None
         assert consent.expires_at is not None
         as_of = whole_seconds(at)
         answer = Answer(
-            id=new_id("chk", at),
+            id=check_id,
             scenario=ScenarioRef(scenario.id, scenario.version, scenario.digest),
             subject=self._subjects.pairwise(consent.subject_id, ask.partner_id),
             outcome=disclosure.outcome,
@@ -287,12 +302,11 @@ class CheckService:
             reference=ask.request.reference,
         )
         return _Draft(
-            index=index, ask=ask, check_id=answer.id, subject_id=consent.subject_id, entry=entry, answer=answer
+            index=index, ask=ask, check_id=check_id, subject_id=consent.subject_id, entry=entry, answer=answer
         )
 
-    def _refuse(self, index: int, ask: Ask, consent: Consent, code: Code, at: datetime) -> _Draft:
+    def _refuse(self, index: int, ask: Ask, consent: Consent, code: Code, at: datetime, check_id: str) -> _Draft:
         assert consent.subject_id is not None
-        check_id = new_id("chk", at)
         subject = self._subjects.pairwise(consent.subject_id, consent.partner_id)
         entry = refusal_entry(check_id, code, ask, subject, whole_seconds(at), sub_party_id=consent.sub_party_id)
         return _Draft(index=index, ask=ask, check_id=check_id, subject_id=consent.subject_id, entry=entry, code=code)
@@ -385,4 +399,5 @@ def _result(row: CheckRow) -> Result:
     if row.refusal is not None:
         return Refused(Code(row.refusal), row.id)
     assert row.body is not None
-    return Answered(row.id, row.body.encode())
+    assert row.outcome is not None
+    return Answered(row.id, row.body.encode(), row.outcome)

@@ -3,7 +3,7 @@
 ``b64url(entry) "~" b64url(proof JSON) "~" checkpoint JWS``. Whoever holds the ledger's JWKS verifies it without us.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -19,11 +19,10 @@ class InvalidReceipt(ValueError):
 
 def receipts(bodies: Sequence[bytes], growth: Growth, checkpoint: str) -> list[str]:
     """One receipt for each of the entries that ``growth`` appended, in order."""
-    encoded: Mapping[bytes, str] = _Encoded()
     size = growth.after.size
     return [
-        f"{b64url(body)}~{b64url(_json(InclusionProof(index, size, [encoded[hash_] for hash_ in path])))}~{checkpoint}"
-        for index, body, path in zip(range(growth.before.size, size), bodies, growth.paths(), strict=True)
+        f"{b64url(body)}~{b64url(_json(InclusionProof(index, size, list(path))))}~{checkpoint}"
+        for index, body, path in zip(range(growth.before.size, size), bodies, growth.paths(b64url), strict=True)
     ]
 
 
@@ -54,11 +53,3 @@ def read_receipt(receipt: str, keys: CheckpointKeys) -> tuple[bytes, Checkpoint]
 
 
 _json = msgspec.json.encode
-
-
-class _Encoded(dict[bytes, str]):
-    """Base64url of hashes, made once each: the receipts of a batch share most of their paths."""
-
-    def __missing__(self, hash_: bytes) -> str:
-        text = self[hash_] = b64url(hash_)
-        return text

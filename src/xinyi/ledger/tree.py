@@ -8,7 +8,9 @@ of them at once.
 
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias, TypeVar
+
+_Hash = TypeVar("_Hash")
 
 HASH_BYTES: Final = 32
 EMPTY_ROOT: Final = sha256(b"").digest()
@@ -192,12 +194,15 @@ class Growth(NamedTuple):
     after: Frontier
     nodes: dict[Node, bytes]
 
-    def paths(self) -> list[tuple[bytes, ...]]:
-        """The inclusion path of each new leaf in the grown tree, in order."""
-        known = dict(zip(subtrees(Span(0, self.before.size)), self.before.hashes, strict=True)) | self.nodes
-        paths: list[tuple[bytes, ...]] = []
+    def paths(self, written: Callable[[bytes], _Hash]) -> list[tuple[_Hash, ...]]:
+        """The inclusion path of each new leaf in the grown tree, in order, its hashes as ``written`` gives them.
 
-        def descend(start: int, end: int, path: tuple[bytes, ...]) -> None:
+        Neighbours share most of their paths, so each hash is written once.
+        """
+        known = dict(zip(subtrees(Span(0, self.before.size)), self.before.hashes, strict=True)) | self.nodes
+        paths: list[tuple[_Hash, ...]] = []
+
+        def descend(start: int, end: int, path: tuple[_Hash, ...]) -> None:
             """Walks the new leaves of a span; ``path`` leads from it to the root, and neighbours share it."""
             if end <= self.before.size:
                 return
@@ -206,8 +211,8 @@ class Growth(NamedTuple):
                 return
             middle = start + _split(end - start)
             if middle > self.before.size:
-                descend(start, middle, (span_hash(Span(middle, end), known.__getitem__), *path))
-            descend(middle, end, (span_hash(Span(start, middle), known.__getitem__), *path))
+                descend(start, middle, (written(span_hash(Span(middle, end), known.__getitem__)), *path))
+            descend(middle, end, (written(span_hash(Span(start, middle), known.__getitem__)), *path))
 
         if self.nodes:
             descend(0, self.after.size, ())

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from ..kernel.canonical import canonical_json
 from ..records.model import Record
-from .model import Criterion, Disclose, Outcome, Rule, Scenario, Value
+from .model import Criterion, Outcome, Rule, Scenario, Value
 
 
 class CriterionEvaluation(Struct, frozen=True):
@@ -23,7 +23,6 @@ class CriterionEvaluation(Struct, frozen=True):
 
 _NOT_EVIDENCED: Final = CriterionEvaluation(Outcome.NOT_EVIDENCED, {})
 _MET: Final = CriterionEvaluation(Outcome.MET, {})
-_OUTCOME_ALONE: Final = frozenset({Disclose.NONE, Disclose.OUTCOME})
 
 
 class Evaluation(Struct, frozen=True):
@@ -61,16 +60,19 @@ def _evaluate(criterion: Criterion, current: Sequence[Record], at: datetime) -> 
     satisfying = [record for record in current if _satisfies(record, criterion, at)]
     if not satisfying:
         return _NOT_EVIDENCED
-    if criterion.disclose in _OUTCOME_ALONE:
+    if not criterion.disclosed_fields:
         return _MET
     chosen = max(satisfying, key=_precedence)
     return CriterionEvaluation(Outcome.MET, {field: chosen.fields[field] for field in criterion.disclosed_fields})
 
 
 def _satisfies(record: Record, criterion: Criterion, at: datetime) -> bool:
-    return at - record.observed_at <= criterion.max_age and all(
-        condition.holds(record.fields.get(field)) for field, condition in criterion.test.items()
-    )
+    if at - record.observed_at > criterion.max_age:
+        return False
+    for field, condition in criterion.test.items():  # noqa: SIM110 (a generator costs as much as the test itself)
+        if not condition.holds(record.fields.get(field)):
+            return False
+    return True
 
 
 def _precedence(record: Record) -> tuple[datetime, bytes]:

@@ -33,7 +33,7 @@ class Scripted:
             raise self.error
         if any(each.request.reference == self.poison for each in asks):
             raise DataError("", {}, ValueError())
-        return [Answered(each.request.reference, b"") for each in asks]
+        return [Answered(each.request.reference, b"", "met") for each in asks]
 
 
 def question(reference: str, partner: str = "prt") -> Ask:
@@ -87,7 +87,7 @@ async def test_a_failing_commit_fails_the_whole_batch_and_the_engine_goes_on(
         assert [result.code for result in results if isinstance(result, XinyiError)] == [code] * 3
 
     scripted.error = None
-    assert await engine.check(question("a")) == Answered("a", b"")
+    assert await engine.check(question("a")) == Answered("a", b"", "met")
 
 
 async def test_callers_who_hung_up_cost_nothing(engine: Engine, scripted: Scripted) -> None:
@@ -118,9 +118,9 @@ async def test_one_partner_leaves_places_for_the_others(engine: Engine, scripted
     other = asyncio.create_task(engine.check(question("c", "another")))
 
     scripted.gate.set()
-    assert await other == Answered("c", b"")
+    assert await other == Answered("c", b"", "met")
     await asyncio.gather(first, *greedy)
-    assert await engine.check(question("d")) == Answered("d", b"")
+    assert await engine.check(question("d")) == Answered("d", b"", "met")
 
 
 async def test_beyond_its_capacity_callers_are_told_to_come_back(engine: Engine, scripted: Scripted) -> None:
@@ -214,7 +214,7 @@ async def test_what_a_turn_raises_reaches_who_wanted_it_and_the_engine_goes_on(e
     with pytest.raises(RuntimeError):
         await engine.between(turn)
 
-    assert await engine.check(question("a")) == Answered("a", b"")
+    assert await engine.check(question("a")) == Answered("a", b"", "met")
 
 
 async def test_a_turn_isnt_taken_once_the_engine_stops(engine: Engine) -> None:

@@ -124,6 +124,7 @@ def upgrade() -> None:
         sa.Column("use_count", sa.Integer(), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_consents")),
+        postgresql_with={"fillfactor": "75"},
     )
     op.create_index("ix_consents_due_at", "consents", ["due_at"], unique=False)
     op.create_index("ix_consents_named_subject", "consents", ["named_subject"], unique=False)
