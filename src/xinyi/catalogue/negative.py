@@ -12,7 +12,12 @@ NEGATIVE: Final = re.compile(
 """Kept short. 违法 and 犯罪 aren't here, since people are commended for standing up to them; nor are 欠费 and 拖欠,
 since what is good is called 无欠费 and 无拖欠."""
 
+_IN_SMALL_LETTERS: Final = re.compile(NEGATIVE.pattern)
+"""Where case is none, a search is a third of the work."""
+
 
 def is_negative(text: str) -> bool:
     """Whether ``text`` has one of the words, in whatever forms of characters."""
-    return NEGATIVE.search(text if text.isascii() else unicodedata.normalize("NFKC", text)) is not None
+    if text.isascii():
+        return _IN_SMALL_LETTERS.search(text.lower()) is not None
+    return NEGATIVE.search(unicodedata.normalize("NFKC", text)) is not None

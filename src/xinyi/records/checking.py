@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -147,6 +148,7 @@ def _valid_until(text: str | None, by_fields: datetime | None, observed_at: date
     return min(ends)
 
 
+@lru_cache(4096)  # the rows of a file are of few days
 def _moment(member: str, text: str, *, at_end_of_day: bool = False) -> datetime:
     """In UTC: of RFC 3339 with an offset, or of a day in China."""
     try:

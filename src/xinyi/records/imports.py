@@ -5,7 +5,7 @@ row is rejected with a code and never stops the others.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import datetime
 from typing import IO, Any, Final
 
@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ..catalogue.service import Catalogue
 from ..kernel.clock import Clock, whole_seconds
 from ..kernel.errors import Code, XinyiError
-from ..kernel.ids import new_id
+from ..kernel.ids import new_id, new_ids
 from ..partners.model import Source
 from ..partners.service import PartnerService
 from ..storage import idempotency
@@ -246,7 +246,8 @@ class RecordImports:
             await self._active_source(tx, batch.source_id)
             subject_ids = await self._subjects.ensure_many(tx, [row.identifier for row in rows])
             known = await journal.known(tx, batch.source_id, {row.source_ref for row in rows})
-            changes = _Changes(batch.source_id, known, self._clock.now())
+            now = self._clock.now()
+            changes = _Changes(batch.source_id, known, now, iter(new_ids("rec", now, len(rows))))
             letters: list[str] = []
             rejections: list[RowVerdict] = []
             for line in lines:
@@ -266,18 +267,19 @@ class RecordImports:
 class _Changes:
     """What one chunk does to the records, the later of two rows with one source_ref seeing the earlier."""
 
-    def __init__(self, source_id: str, known: dict[str, Known], at: datetime) -> None:
+    def __init__(self, source_id: str, known: dict[str, Known], at: datetime, new_ids: Iterator[str]) -> None:
         self._source_id = source_id
         self._before = known
         self._now = dict(known)
         self._at = at
+        self._new_ids = new_ids
         self._written: dict[str, dict[str, Any]] = {}
 
     def apply(self, row: Checked, subject_id: str) -> Verdict:
         known = self._now.get(row.source_ref)
         verdict = decide(row, subject_id, known)
         if verdict in {Verdict.ACCEPTED, Verdict.UPDATED}:
-            record_id = new_id("rec", self._at) if known is None else known.id
+            record_id = next(self._new_ids) if known is None else known.id
             self._now[row.source_ref] = Known(record_id, subject_id, row.record_type, row.observed_at, row.digest)
             self._written[row.source_ref] = {
                 "id": record_id,

@@ -149,6 +149,28 @@ async def insert_rows(tx: AsyncConnection, table: Table, rows: Sequence[Sequence
             connection.direct.executemany(text, values)
 
 
+async def insert_missing_rows(
+    tx: AsyncConnection, table: Table, unique: str, rows: Sequence[Sequence[Any]]
+) -> list[Any]:
+    """Inserts the whole rows whose value in the column ``unique`` isn't there yet; gives those values.
+
+    The rows are as for :func:`insert_rows`. Those that another transaction is inserting are waited for, in the order
+    given. Raises SQLAlchemy's ``DBAPIError``, as Core does.
+    """
+    if not rows:
+        return []
+    _, text, processors = _layout(table, tx.dialect)
+    values = _converted(rows, processors)
+    connection = await _driver(tx)
+    ending = f"ON CONFLICT ({unique}) DO NOTHING RETURNING {unique}"
+    with _errors(text):
+        if _is_postgresql(tx.dialect):
+            found = await connection.fetch(f"{_from_arrays(table, tx.dialect)} {ending}", *zip(*values, strict=True))
+        else:
+            found = [row for each in values for row in connection.direct.execute(f"{text} {ending}", each)]
+    return [row[0] for row in found]
+
+
 class _Compiled(Struct, frozen=True):
     """A statement in the driver's words: its parameters by position, with what converts each, and the results'."""
 
@@ -187,6 +209,16 @@ def _layout(table: Table, dialect: Dialect) -> tuple[list[str], str, tuple[_Proc
     text = f"INSERT INTO {table.name} ({quoted}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608 (our own names)
     processors = tuple(_of(column.type, dialect).bind_processor(dialect) for column in columns)
     return names, text, processors
+
+
+@cache
+def _from_arrays(table: Table, dialect: Dialect) -> str:
+    """PostgreSQL's statement that inserts the rows of one array for each column."""
+    names, _, _ = _layout(table, dialect)
+    # Without the length that a type may have: a cast to it would cut off what is too long.
+    types = [table.c[name].type.compile(dialect).partition("(")[0] for name in names]
+    arrays = ", ".join(f"${place}::{type_}[]" for place, type_ in enumerate(types, 1))
+    return f"INSERT INTO {table.name} ({', '.join(names)}) SELECT * FROM unnest({arrays})"  # noqa: S608 (our own names)
 
 
 def _of(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:

@@ -1,15 +1,17 @@
 """From what somebody typed to an :class:`Identifier`.
 
-python-stdnum does the arithmetic and folds case, blanks and full-width digits. What it leaves open is covered here:
+python-stdnum folds blanks and full-width digits, and does the arithmetic of a resident id. That of a USCC is written
+out: the library folds once more in it, and an import does it for every row. What is left open is covered here:
 full-width letters are folded; a USCC may begin with a letter (A, N, Y) and must name an authority and a province that
 exist; a resident id's county isn't looked up (no list is complete), permits of residents from 港澳台 are accepted, and
 the birth date is compared with today.
 """
 
 from datetime import date, datetime
+from operator import mul
 from typing import Final
 
-from stdnum.cn import ric, uscc
+from stdnum.cn import ric
 from stdnum.util import clean
 
 from ..kernel.clock import CHINA_TIME
@@ -20,7 +22,10 @@ ADULT_AGE: Final = 18
 
 _LENGTH: Final = 18
 _MOST_TYPED: Final = 64  # room for separators; longer input isn't worth folding
-_USCC_ALPHABET: Final = frozenset("0123456789ABCDEFGHJKLMNPQRTUWXY")
+_USCC_CHARACTERS: Final = "0123456789ABCDEFGHJKLMNPQRTUWXY"
+_USCC_ALPHABET: Final = frozenset(_USCC_CHARACTERS)
+_USCC_VALUES: Final = {character: value for value, character in enumerate(_USCC_CHARACTERS)}
+_USCC_WEIGHTS: Final = tuple(pow(3, place, 31) for place in range(17))  # GB 32100-2015, 4.5
 _FULL_WIDTH_LETTERS: Final = {
     wide: wide - 0xFEE0 for first in ("Ａ", "ａ") for wide in range(ord(first), ord(first) + 26)
 }
@@ -94,12 +99,17 @@ def _natural_person(value: str, now: datetime) -> Identifier:
     return Identifier(SubjectKind.NATURAL_PERSON, value)
 
 
+def _uscc_check(value: str) -> str:
+    """The check character of a USCC (GB 32100), whose own may be among ``value``."""
+    return _USCC_CHARACTERS[-sum(map(mul, map(_USCC_VALUES.__getitem__, value), _USCC_WEIGHTS)) % 31]
+
+
 def _legal_person(value: str) -> Identifier:
     if len(value) != _LENGTH:
         raise IdentifierRefused(IdentifierProblem.LENGTH)
     if not _USCC_ALPHABET.issuperset(value) or value[0] not in _AUTHORITIES or not value[1:8].isdigit():
         raise IdentifierRefused(IdentifierProblem.CHARACTERS)
-    if value[-1] != uscc.calc_check_digit(value):
+    if value[-1] != _uscc_check(value):
         raise IdentifierRefused(IdentifierProblem.CHECK_DIGIT)
     if not regions.is_plausible(value[2:8]):
         raise IdentifierRefused(IdentifierProblem.REGION)

@@ -12,7 +12,7 @@ class SubjectKind(StrEnum):
     LEGAL_PERSON = "legal_person"
 
 
-class Identifier(Struct, frozen=True):
+class Identifier(Struct, frozen=True, cache_hash=True):
     """A validated identifier in its stored form: a resident id (GB 11643) or a USCC (GB 32100).
 
     Its text shows the kind alone, so that a log line or a traceback never holds the value.

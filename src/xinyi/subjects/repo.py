@@ -1,14 +1,15 @@
 """The queries about subjects."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
+from operator import attrgetter
 from typing import Final
 
 from msgspec import Struct
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ..storage.sql import Prepared, insert_ignoring, one_of
+from ..storage.sql import Prepared, insert_missing_rows, one_of
 from .tables import subjects
 
 
@@ -25,6 +26,7 @@ class SubjectRow(Struct, frozen=True):
     email_version: str | None = None
 
 
+_columns: Final = attrgetter(*subjects.c.keys())
 _ids_by_key: Final = Prepared(
     lambda dialect: select(subjects.c.identifier_key, subjects.c.id).where(
         one_of(dialect, subjects.c.identifier_key, "keys")
@@ -37,21 +39,13 @@ async def ids_by_key(tx: AsyncConnection, keys: Collection[str]) -> dict[str, st
     return dict(await _ids_by_key.fetch(tx, keys=keys))
 
 
-async def insert_missing(tx: AsyncConnection, rows: Sequence[SubjectRow]) -> None:
-    """Inserts the rows whose key isn't there yet. In key order, so that two imports never wait for each other."""
-    ordered = sorted(rows, key=lambda row: row.identifier_key)
-    values = [
-        {
-            "id": row.id,
-            "kind": row.kind,
-            "identifier_key": row.identifier_key,
-            "identifier_sealed": row.identifier_sealed,
-            "seal_version": row.seal_version,
-            "created_at": row.created_at,
-        }
-        for row in ordered
-    ]
-    await tx.execute(insert_ignoring(tx, subjects, ["identifier_key"]), values)
+async def insert_missing(tx: AsyncConnection, rows: Collection[SubjectRow]) -> frozenset[str]:
+    """Inserts the rows whose key isn't there yet, and gives their keys. One statement.
+
+    In key order, so that two imports never wait for each other.
+    """
+    ordered = sorted(rows, key=attrgetter("identifier_key"))
+    return frozenset(await insert_missing_rows(tx, subjects, "identifier_key", [_columns(row) for row in ordered]))
 
 
 async def by_id(tx: AsyncConnection, subject_id: str) -> SubjectRow | None:

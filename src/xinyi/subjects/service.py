@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..kernel.clock import Clock
 from ..kernel.errors import Code, XinyiError
-from ..kernel.ids import new_id
+from ..kernel.ids import new_ids
 from ..storage.keys import Keys, Version
 from . import identifiers, repo
 from .model import Identifier, IdentifierProblem, IdentifierRefused, SubjectKind
@@ -60,16 +60,22 @@ class SubjectService:
         return (await self.ensure_many(tx, [identifier]))[identifier]
 
     async def ensure_many(self, tx: AsyncConnection, wanted: Collection[Identifier]) -> dict[Identifier, str]:
-        """The id of each subject; registers those that aren't known. At most three queries, whatever the number."""
+        """The id of each subject; registers those that aren't known. At most three statements, whatever the number."""
         keys = {identifier: self.keys_of(identifier) for identifier in set(wanted)}
         known = await self._lookup(tx, keys)
         missing = {identifier: keys[identifier] for identifier in keys if identifier not in known}
         if missing:
             now = self._clock.now()
-            rows = [self._row(identifier, each[0], now) for identifier, each in missing.items()]
-            await repo.insert_missing(tx, rows)
-            # Another import may have been first: what the table says now is the answer.
-            known |= await self._lookup(tx, missing)
+            ids = new_ids("sub", now, len(missing))
+            rows = {
+                identifier: self._row(subject_id, identifier, each[0], now)
+                for subject_id, (identifier, each) in zip(ids, missing.items(), strict=True)
+            }
+            stored = await repo.insert_missing(tx, rows.values())
+            known |= {identifier: row.id for identifier, row in rows.items() if row.identifier_key in stored}
+            # Another import may have been first with the others: what the table says now is the answer.
+            if others := {identifier: keys[identifier] for identifier in missing if identifier not in known}:
+                known |= await self._lookup(tx, others)
         return known
 
     async def reveal(self, tx: AsyncConnection, subject_id: str) -> Identifier:
@@ -117,7 +123,6 @@ class SubjectService:
                     break
         return known
 
-    def _row(self, identifier: Identifier, key: str, now: datetime) -> SubjectRow:
-        subject_id = new_id("sub", now)
+    def _row(self, subject_id: str, identifier: Identifier, key: str, now: datetime) -> SubjectRow:
         version, sealed = self._pseudonyms.seal(subject_id, identifier)
         return SubjectRow(subject_id, identifier.kind.value, key, sealed, version, now)

@@ -47,7 +47,9 @@ def test_migrate_notes_the_environment(tmp_path: Path, monkeypatch: pytest.Monke
         monkeypatch.setenv(name, value)
     refused = CliRunner().invoke(main, ["migrate"], catch_exceptions=False)
     assert refused.exit_code == 1
-    assert refused.output.endswith("Error: 安装有误 / the database was made for sandbox, and this installation is production\n")
+    assert refused.output.endswith(
+        "Error: 安装有误 / the database was made for sandbox, and this installation is production\n"
+    )
 
 
 async def test_nobody_else_reads_the_database_that_is_made(tmp_path: Path):

@@ -1,5 +1,6 @@
 """Subjects are found by a keyed hash, sealed at rest, and known to each partner by another id."""
 
+import asyncio
 from datetime import date
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from xinyi.kernel.errors import Code, XinyiError
 from xinyi.sandbox import identities
 from xinyi.storage.database import Database
 from xinyi.storage.keys import Keys, Secret, Version
+from xinyi.subjects.model import Identifier
 from xinyi.subjects.service import SubjectService
 from xinyi.subjects.tables import subjects
 
@@ -59,6 +61,19 @@ async def test_many_subjects_are_registered_together(database: Database, keys: K
         found = await service.ensure_many(tx, [person, company, person])
     assert found[person] == known
     assert found[company] != known
+
+
+async def test_two_who_register_the_same_subjects_at_once_find_the_same(database: Database, keys: Keys) -> None:
+    services = service_with(keys), service_with(keys)
+    everyone = [services[0].parse(identities.company(1, number).value) for number in range(40)]
+
+    async def register(service: SubjectService, some: list[Identifier]) -> dict[Identifier, str]:
+        async with database.transaction() as tx:
+            return await service.ensure_many(tx, some)
+
+    first, second = await asyncio.gather(register(services[0], everyone[:30]), register(services[1], everyone[:9:-1]))
+    assert len({**first, **second}) == len(set(first.values()) | set(second.values())) == len(everyone)
+    assert all(first[each] == second[each] for each in everyone[10:30])
 
 
 async def test_the_database_holds_no_identifier(database: Database, keys: Keys) -> None:
