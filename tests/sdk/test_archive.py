@@ -163,7 +163,10 @@ def test_the_command_verifies_an_archive(
             place = kept.add(answer, reference=f"R-{number}")
     folder = str(kept.folder)
     assert main(["verify", "--archive", folder]) == 0
-    assert capsys.readouterr().out == "3 receipts verified (2 met, 1 not_evidenced), 0 not verified\n"
+    assert capsys.readouterr().out == (
+        "核验通过 3 份 (2 met, 1 not_evidenced)，未通过 0 份 / "
+        "3 receipts verified (2 met, 1 not_evidenced), 0 not verified\n"
+    )
     assert main(["verify", "--archive", folder, "--json"]) == 0
     assert len([json.loads(line) for line in capsys.readouterr().out.splitlines()]) == 3
     assert main(["verify", "--archive", folder, "--issuer", "https://another.example"]) == 1
@@ -171,7 +174,7 @@ def test_the_command_verifies_an_archive(
     place.write_text(place.read_text().replace('"reference":"R-2"', '"reference":"R-3"'))
     assert main(["verify", "--archive", folder]) == 1
     said = capsys.readouterr()
-    assert said.out == "2 receipts verified (2 met), 1 not verified\n"
+    assert said.out == "核验通过 2 份 (2 met)，未通过 1 份 / 2 receipts verified (2 met), 1 not verified\n"
     assert f"not verified: {place}: reference:" in said.err
     assert main(["verify", "--archive", str(kept.folder / "nothing")]) == 2
 
@@ -188,8 +191,8 @@ def test_one_file_of_an_archive_verifies_with_the_keys_beside_it(
         (place.parent / "ledger-jwks.json").write_text(json.dumps(client.ledger.jwks()))
     assert main(["verify", str(place)]) == 0
     said = capsys.readouterr().out
-    assert "answer       is the one recorded" in said
-    assert "reference    is the one recorded" in said
+    assert "答复 / answer: 与记录一致 / is the one recorded" in said
+    assert "业务编号 / reference: 与记录一致 / is the one recorded" in said
 
 
 def test_the_command_verifies_that_the_log_only_grew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

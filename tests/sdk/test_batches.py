@@ -179,7 +179,7 @@ def test_the_command_sends_a_file_and_writes_what_became_of_each_item(
     assert numbers(out) == [1, 2, 3, 4, 5]
     said = capsys.readouterr()
     (batch_id,) = command.batches
-    assert f"{batch_id}: 5 items, 4 met, 1 refused" in said.err
+    assert f"{batch_id}: 5 项，满足 4 项，被拒绝 1 项 / 5 items, 4 met, 1 refused" in said.err
     assert "\r" not in said.err, "there is a bar on a terminal only"
 
 

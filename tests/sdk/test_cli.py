@@ -34,8 +34,8 @@ def files(tmp_path: Path) -> dict[str, str]:
 def test_a_receipt_is_verified_and_told(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", files["receipt"], "--jwks", files["jwks"]]) == 0
     said = capsys.readouterr().out
-    assert "microloan-prescreen version 1" in said
-    assert "outcome      met" in said
+    assert "microloan-prescreen v1" in said
+    assert "结果 / outcome: met" in said
     assert "not compared (--answer)" in said
 
 
@@ -61,7 +61,7 @@ def test_a_receipt_that_proves_nothing_ends_with_1_and_why(
 ) -> None:
     options = [files.get(option, option) for option in options]
     assert main(["verify", files["receipt"], "--jwks", files["jwks"], *options]) == 1
-    assert f"not verified: {why}:" in capsys.readouterr().err
+    assert f"核验未通过 / not verified: {why}:" in capsys.readouterr().err
 
 
 def test_a_file_that_cant_be_read_ends_with_2(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:

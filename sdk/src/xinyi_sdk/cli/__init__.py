@@ -3,11 +3,13 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import Final
 
 from .._version import __version__
 from ..errors import APIError, XinyiError
 from . import batch, keygen, request, verify
+from .common import both
 
 _DESCRIPTION: Final = "Make a key pair, verify receipts offline, send a batch of checks, make any call."
 
@@ -18,11 +20,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 is success, 1 a receipt that proves nothing or a platform that doesn't do what it is asked, 2 a wrong command or
     an unreadable file, 130 an interrupted command.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal that knows no Chinese still shows the English
+            stream.reconfigure(errors="replace")
     options = parser().parse_args(arguments)
     try:
         code: int = options.run(options)
     except XinyiError as error:
-        print(f"xinyi-sdk: {error}", file=sys.stderr)  # noqa: T201
+        _tell("未能完成", error)
         for line in _bad_items(error):
             print(line, file=sys.stderr)  # noqa: T201
         return 1
@@ -30,12 +35,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        print(f"xinyi-sdk: {place}{error.strerror or error}", file=sys.stderr)  # noqa: T201
+        _tell("文件或连接有误", f"{place}{error.strerror or error}")
         return 2
     except ValueError as error:
-        print(f"xinyi-sdk: {error}", file=sys.stderr)  # noqa: T201
+        _tell("命令或文件有误", error)
         return 2
     return code
+
+
+def _tell(zh: str, en: object) -> None:
+    print(f"xinyi-sdk: {both(zh, str(en))}", file=sys.stderr)  # noqa: T201
 
 
 def parser() -> argparse.ArgumentParser:

@@ -8,7 +8,7 @@ from typing import IO
 from .._journal import last_number
 from ..client import Xinyi
 from ..progress import ProgressBar
-from .common import ENVIRONMENT, Commands
+from .common import ENVIRONMENT, Commands, both
 
 
 def add_to(commands: Commands) -> None:
@@ -35,10 +35,14 @@ def _submit(options: argparse.Namespace) -> int:
         with Xinyi() as client, ProgressBar() as bar:
             batch = client.batches.run(file=options.file, out=options.out, progress=bar.show)
     except KeyboardInterrupt:
-        print("interrupted: the same command goes on", file=sys.stderr)  # noqa: T201
+        print(both("已中断：再次运行同一命令即可继续", "interrupted: the same command goes on"), file=sys.stderr)  # noqa: T201
         raise
     met = batch.outcomes.met if batch.outcomes else 0
-    print(f"{batch.id}: {batch.total} items, {met} met, {batch.refused} refused", file=sys.stderr)  # noqa: T201
+    said = both(
+        f"{batch.total} 项，满足 {met} 项，被拒绝 {batch.refused} 项",
+        f"{batch.total} items, {met} met, {batch.refused} refused",
+    )
+    print(f"{batch.id}: {said}", file=sys.stderr)  # noqa: T201
     return 0
 
 
@@ -64,5 +68,9 @@ def _write_items(batch_id: str, file: IO[bytes], after: int) -> int:
                 after = item.number
         finally:
             file.flush()
-    print(f"{after} items done; of those written now, {met} met, {refused} refused", file=sys.stderr)  # noqa: T201
+    said = both(
+        f"已完成 {after} 项；本次写出的，满足 {met} 项，被拒绝 {refused} 项",
+        f"{after} items done; of those written now, {met} met, {refused} refused",
+    )
+    print(said, file=sys.stderr)  # noqa: T201
     return 0

@@ -13,6 +13,11 @@ ENVIRONMENT = (
 )
 
 
+def both(zh: str, en: str) -> str:
+    """One line in both languages, Chinese first, as the commands print it."""
+    return f"{zh} / {en}"
+
+
 def text_of(name: str) -> str:
     """The text of a file; ``-`` is standard input."""
     return sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from .._keys import generate_jwks
-from .common import Commands
+from .common import Commands, both
 
 
 def add_to(commands: Commands) -> None:
@@ -28,5 +28,6 @@ def _keygen(options: argparse.Namespace) -> int:
         file.write(key.private_pem())
     with public.open("x", encoding="utf-8") as text:
         text.write(json.dumps(jwks, indent=2) + "\n")
-    sys.stdout.write(f"{private}  keep it secret: it is who you are\n{public}  give it to the operator\n")
+    sys.stdout.write(f"{private}  {both('请保密：它就是您的身份', 'keep it secret: it is who you are')}\n")
+    sys.stdout.write(f"{public}  {both('交给运营方', 'give it to the operator')}\n")
     return 0

@@ -13,7 +13,7 @@ from ..archive import ReceiptArchive
 from ..checkpoints import ConsistencyProof, verify_checkpoint, verify_consistency
 from ..errors import ProofInvalid
 from ..receipts import VerifiedReceipt, verify_receipt
-from .common import Commands, json_of, object_in, text_of
+from .common import Commands, both, json_of, object_in, text_of
 
 KEYS: Final = "ledger-jwks.json"
 
@@ -63,7 +63,7 @@ def _verify(options: argparse.Namespace) -> int:
             str(receipt), _keys(options), answer=answer, reference=reference, issuer=options.issuer
         )
     except ProofInvalid as error:
-        print(f"not verified: {error}", file=sys.stderr)  # noqa: T201
+        print(both("核验未通过", f"not verified: {error}"), file=sys.stderr)  # noqa: T201
         return 1
     sys.stdout.write(_as_json(verified) if options.json else _as_text(verified, answer is not None, reference))
     return 0
@@ -87,14 +87,20 @@ def _verify_archive(options: argparse.Namespace) -> int:
     for found in ReceiptArchive(options.archive).verify(jwks=jwks, issuer=options.issuer):
         if found.verified is None:
             failed += 1
-            print(f"not verified: {found.path}: {found.error}", file=sys.stderr)  # noqa: T201
+            print(both("核验未通过", f"not verified: {found.path}: {found.error}"), file=sys.stderr)  # noqa: T201
             continue
         outcomes[found.verified.outcome] += 1
         if options.json:
             sys.stdout.write(_as_json(found.verified))
     if not options.json:
         told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
-        sys.stdout.write(f"{_receipts(outcomes.total())} verified{told and f' ({told})'}, {failed} not verified\n")
+        listed = told and f" ({told})"
+        count = outcomes.total()
+        said = both(
+            f"核验通过 {count} 份{listed}，未通过 {failed} 份",
+            f"{_receipts(count)} verified{listed}, {failed} not verified",
+        )
+        sys.stdout.write(f"{said}\n")
     return 1 if failed else 0
 
 
@@ -113,12 +119,14 @@ def _consistency(options: argparse.Namespace) -> int:
         first, second = (verify_checkpoint(_checkpoint(name), jwks) for name in (options.first, options.second))
         verify_consistency(first, second, proof)
     except ProofInvalid as error:
-        print(f"not verified: {error}", file=sys.stderr)  # noqa: T201
+        print(both("核验未通过", f"not verified: {error}"), file=sys.stderr)  # noqa: T201
         return 1
-    sys.stdout.write(
-        f"verified: the log of {second.tree_size} entries ({second.signed_at.isoformat()}) begins with that of "
-        f"{first.tree_size} ({first.signed_at.isoformat()})\n"
+    earlier, later = first.signed_at.isoformat(), second.signed_at.isoformat()
+    said = both(
+        f"核验通过：{second.tree_size} 条的账本（{later}）以 {first.tree_size} 条的账本（{earlier}）开头",
+        f"verified: the log of {second.tree_size} entries ({later}) begins with that of {first.tree_size} ({earlier})",
     )
+    sys.stdout.write(f"{said}\n")
     return 0
 
 
@@ -137,17 +145,29 @@ def _as_json(verified: VerifiedReceipt) -> str:
 
 def _as_text(verified: VerifiedReceipt, with_answer: bool, reference: str | None) -> str:
     lines = [
-        ("verified", "the entry is in the log, and the platform signed for it"),
-        ("check", verified.id),
-        ("scenario", f"{verified.scenario_id} version {verified.scenario_version}"),
-        ("consent", verified.consent_id),
-        ("outcome", verified.outcome),
-        *(("", f"{name}: {outcome}") for name, outcome in verified.criteria.items()),
-        ("as of", verified.as_of.isoformat()),
-        ("valid until", verified.valid_until.isoformat()),
-        ("signed", f"{verified.signed_at.isoformat()} by {verified.issuer}, key {verified.kid}"),
-        ("log", f"{verified.log_id}, entry {verified.leaf_index + 1} of {verified.tree_size}"),
-        ("answer", "is the one recorded" if with_answer else "not compared (--answer)"),
-        ("reference", "is the one recorded" if reference is not None else "not compared (--reference)"),
+        (
+            "核验通过",
+            "verified",
+            both("条目在账本中，平台已签名", "the entry is in the log, and the platform signed for it"),
+        ),
+        ("核验编号", "check", verified.id),
+        ("应用场景", "scenario", f"{verified.scenario_id} v{verified.scenario_version}"),
+        ("授权", "consent", verified.consent_id),
+        ("结果", "outcome", verified.outcome),
+        *(("条件", "criterion", f"{name}: {outcome}") for name, outcome in verified.criteria.items()),
+        ("截至", "as of", verified.as_of.isoformat()),
+        ("有效至", "valid until", verified.valid_until.isoformat()),
+        ("签名时间", "signed", verified.signed_at.isoformat()),
+        ("签名方", "signed by", f"{verified.issuer}, {verified.kid}"),
+        ("账本", "log", verified.log_id),
+        ("条目", "entry", f"{verified.leaf_index + 1}/{verified.tree_size}"),
+        ("答复", "answer", _compared("--answer", done=with_answer)),
+        ("业务编号", "reference", _compared("--reference", done=reference is not None)),
     ]
-    return "".join(f"{name:<12} {value}\n" for name, value in lines)
+    return "".join(f"{both(zh, en)}: {value}\n" for zh, en, value in lines)
+
+
+def _compared(option: str, *, done: bool) -> str:
+    if done:
+        return both("与记录一致", "is the one recorded")
+    return both(f"未比对（{option}）", f"not compared ({option})")
