@@ -23,11 +23,12 @@ PAGE = """<!doctype html><html lang="zh-CN"><meta charset="utf-8"><title>示例�
 app = Flask(__name__)
 xinyi = Xinyi()  # one for the whole program: threads and forked workers may share it
 waiting: dict[str, str] = {}  # by state; with several workers: a shared store that forgets after an hour
+decided: dict[str, str] = {}  # likewise: to load the page again decides nothing anew
 
 
 @app.get("/")
 def home() -> str:
-    return page("骑行押金 199 元 The deposit is 199 yuan")
+    return page(decided.get(request.cookies.get("asked", ""), "骑行押金 199 元 The deposit is 199 yuan"))
 
 
 @app.post("/ask")
@@ -42,24 +43,24 @@ def ask() -> Response:
 
 
 @app.get("/callback")
-def callback() -> str | tuple[str, int]:
+def callback() -> Response | tuple[str, int]:
     """Takes the customer back, checks, and decides. Without a yes, the deposit is what it was."""
-    asked = waiting.pop(request.cookies.get("asked", ""), None)
+    state = request.cookies.get("asked", "")
+    asked = waiting.pop(state, None)
     if asked is None:
         return page("请重新开始 Please start again"), 400
     try:
         consent = xinyi.consents.finish(request.url, ConsentRequest.from_json(asked))
         answer = xinyi.checks.create(scenario=SCENARIO, consent_id=consent.id, reference=f"RIDE-{uuid.uuid4()}")
+        decided[state] = "免押金 No deposit" if answer.met else "请交押金 199 元 The deposit is 199 yuan"
     except xinyi_sdk.ConsentRefused:
-        return page("未授权，请交押金 199 元 No consent: the deposit is 199 yuan")
+        decided[state] = "未授权，请交押金 199 元 No consent: the deposit is 199 yuan"
     except xinyi_sdk.CallbackInvalid:
         return page("请重新开始 Please start again"), 400
     except xinyi_sdk.XinyiError as error:  # an outage is never an outcome: the fallback stays open
         app.logger.warning("xinyi: %s", error)
-        return page("请交押金 199 元 The deposit is 199 yuan")
-    if answer.met:
-        return page("免押金 No deposit")
-    return page("请交押金 199 元 The deposit is 199 yuan")
+        decided[state] = "请交押金 199 元 The deposit is 199 yuan"
+    return redirect(url_for("home"))
 
 
 def page(said: str) -> str:

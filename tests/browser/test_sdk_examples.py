@@ -98,7 +98,7 @@ def decide(page: Page, shop: str, persona: str, decision: str) -> None:
     page.locator("button").click()
     page.locator(f'button[name="persona"][value="{persona}"]').click()
     page.locator(f'button[name="decision"][value="{decision}"]').click()
-    page.wait_for_url(f"{shop}/callback**")
+    page.wait_for_url(f"{shop}/")
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_customer_goes_to_the_consent_page_and_back(
     decide(page, shop, persona, decision)
     expect(page.locator("h1")).to_have_text(said)
     page.reload()
-    expect(page.locator("h1")).to_contain_text("重新开始")  # a callback works once
+    expect(page.locator("h1")).to_have_text(said)
 
 
 def test_nobody_comes_back_in_anothers_place(shop: str, open_page: OpenPage) -> None:
