@@ -46,6 +46,7 @@ from .records.amendments import Amendments
 from .records.deadlines import Deadlines
 from .records.disputes import DisputeService
 from .records.imports import RecordImports
+from .records.keeping_off import KeptOff
 from .records.service import RecordService
 from .scenarios.registry import Registry
 from .settings import Settings
@@ -88,6 +89,7 @@ class Services(Struct, frozen=True, kw_only=True):
     imports: RecordImports
     amendments: Amendments
     disputes: DisputeService
+    kept_off: KeptOff
     ledger: LedgerService
     consents: ConsentService
     asks: AskService
@@ -132,9 +134,12 @@ class Services(Struct, frozen=True, kw_only=True):
         scenarios = Registry.load(catalogue, settings.scenarios_dir)
         subjects = SubjectService(keys, clock, synthetic=settings.is_sandbox)
         partners = PartnerService(clock, outbound, sandbox=settings.is_sandbox)
-        records = RecordService(catalogue, clock)
-        imports = RecordImports(database, clock, subjects=subjects, catalogue=catalogue, partners=partners)
-        amendments = Amendments(clock, subjects=subjects, catalogue=catalogue, partners=partners)
+        kept_off = KeptOff(clock, subjects=subjects, catalogue=catalogue)
+        records = RecordService(catalogue, clock, kept_off)
+        imports = RecordImports(
+            database, clock, subjects=subjects, catalogue=catalogue, partners=partners, kept_off=kept_off
+        )
+        amendments = Amendments(clock, subjects=subjects, catalogue=catalogue, partners=partners, kept_off=kept_off)
         disputes = DisputeService(clock, Deadlines.load(settings.scenarios_dir), amendments)
         ledger = LedgerService(keys.ledger, settings.issuer, clock)
         operator = Operator(Text(settings.operator_name_zh, settings.operator_name_en), settings.operator_contact)
@@ -277,6 +282,7 @@ class Services(Struct, frozen=True, kw_only=True):
             imports=imports,
             amendments=amendments,
             disputes=disputes,
+            kept_off=kept_off,
             ledger=ledger,
             consents=consents,
             asks=asks,

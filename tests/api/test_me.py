@@ -1,5 +1,6 @@
 """``/v1/me`` and ``/me``: a subject's own, by the portal's session and its token."""
 
+import io
 import json
 from collections.abc import AsyncGenerator
 from datetime import date, timedelta
@@ -12,7 +13,7 @@ from sqlalchemy import func, update
 
 from tests.support.pairs import Pair
 from tests.support.rooms import calling
-from tests.support.world import Subject, World, ask, new_world
+from tests.support.world import SOURCE, Subject, World, ask, new_world
 from xinyi.checks.model import Answered
 from xinyi.checks.tables import checks
 from xinyi.consents.model import Consent
@@ -23,6 +24,7 @@ from xinyi.partners.model import Client
 from xinyi.portal.http import MeController
 from xinyi.portal.http_records import MyRecordController
 from xinyi.portal.pages import PortalPages
+from xinyi.records.rows import Format
 from xinyi.sandbox import identities
 
 pytestmark = pytest.mark.anyio
@@ -154,6 +156,27 @@ async def test_a_subject_sees_their_records_and_contests_and_suppresses_them(
     assert (await me.delete(f"/v1/me/suppressions/{honour}")).status_code == 204
     records = {record["id"]: record for record in await data(me, "/v1/me/records")}
     assert not records[honour]["suppressed"]
+
+
+async def test_what_is_kept_off_and_sent_again_is_shown_as_kept_off(
+    world: World, subject: Subject, me: httpx.AsyncClient
+) -> None:
+    said: dict[str, Any] = {"title": "示例", "level": "municipal", "date": "2025-01-01"}
+    honour = await world.record(subject, "HONOUR", **said)
+    await me.post("/v1/me/suppressions", json={"record_id": honour})
+    row = {"subject": subject.identifier.value, "record_type": "HONOUR", "source_ref": "again", "region": "990001"}
+    imports = world.services.imports
+    batch = await imports.open(SOURCE, Format.NDJSON, None)
+    await imports.run(batch, io.BytesIO(json.dumps({**row, "observed_at": "2026-11-02", "fields": said}).encode()))
+    records = {record["id"]: record for record in await data(me, "/v1/me/records")}
+    assert [record["suppressed"] for record in records.values()] == [True, True]
+    page = (await me.get("/me/records")).text
+    assert page.count('<span class="tag">不予记入</span>') == page.count("/count-again") == 2
+    [wish] = (await data(me, "/v1/me/export"))["suppressions"]
+    assert (wish["record_type"]["id"], wish["since"]) == ("HONOUR", "2026-11-02T08:00:00Z")
+    [again] = records.keys() - {honour}
+    assert (await me.delete(f"/v1/me/suppressions/{again}")).status_code == 204
+    assert "/count-again" not in (await me.get("/me/records")).text
 
 
 async def test_only_what_the_data_list_leaves_to_the_subject_can_be_suppressed(

@@ -96,7 +96,8 @@ ROWS: Final = (
     Row(
         "L21",
         "深圳经济特区社会信用条例 Art. 39: honours",
-        "An honour that the subject keeps off the record is the same as none",
+        "An honour that the subject keeps off the record is the same as none, and stays off when it is sent again, "
+        "under whatever number and by whatever source",
     ),
     Row(
         "L22",

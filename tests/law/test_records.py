@@ -106,6 +106,7 @@ async def test_l10_the_export_has_every_kind_of_thing_that_is_kept_about_a_subje
 ):
     s = world.services
     record = await world.record(person, "SOCINS_PAID", **PAID)
+    honour = await world.record(person, "HONOUR", title="示例", level="municipal", date="2025-11-01")
     consent = await world.consent(bike, SCENARIO, person)
     checked = await world.check(ask(bike, consent))
     assert checked.check_id is not None
@@ -114,6 +115,7 @@ async def test_l10_the_export_has_every_kind_of_thing_that_is_kept_about_a_subje
     await s.feedback.give(checked.check_id, granted, partner_id=bike.partner_id, bound_consent_id=None)
     async with s.database.transaction() as tx:
         await s.disputes.open(tx, person.id, record)
+        await s.records.suppress(tx, person.id, honour)
         await s.records.withhold(tx, person.id, SCENARIO, "HONOUR")
     export = msgspec.to_builtins(await s.portal.export(person.id))
     assert export["identifier"] == person.identifier.value
@@ -122,6 +124,7 @@ async def test_l10_the_export_has_every_kind_of_thing_that_is_kept_about_a_subje
         "consents": "consents",
         "records": "records",
         "disputes": "disputes",
+        "kept_off": "suppressions",
         "withholdings": "withholdings",
         "checks": "access_log",
         "subject_preferences": "preferences",
@@ -253,6 +256,26 @@ async def test_l21_an_honour_that_is_kept_off_the_record_is_the_same_as_none(
     async with world.services.database.transaction() as tx:
         await world.services.records.suppress(tx, person.id, honour)
     assert await answer(world, bike, consent) == await answer(world, bike, other)
+
+
+async def test_l21_it_stays_off_when_its_source_sends_it_again_and_is_shown_so(
+    world: World, person: Subject, bike: Client
+):
+    s = world.services
+    said: dict[str, Any] = {"title": "示例", "level": "municipal", "date": "2025-11-01"}
+    neighbour = await world.subject(NEIGHBOUR)
+    honour = await world.record(person, "HONOUR", **said)
+    consent, other = await world.consent(bike, SCENARIO, person), await world.consent(bike, SCENARIO, neighbour)
+    async with s.database.transaction() as tx:
+        await s.records.suppress(tx, person.id, honour)
+        await s.amendments.withdraw(tx, SOURCE, honour)
+    again = {"source_ref": "r-1", "region": "990001", "observed_at": "2026-11-02", "fields": said}
+    row = msgspec.json.encode({"subject": person.identifier.value, "record_type": "HONOUR", **again})
+    batch = await s.imports.run(await s.imports.open(SOURCE, Format.NDJSON, None), io.BytesIO(row))
+    assert batch.accepted == 1
+    assert await answer(world, bike, consent) == await answer(world, bike, other)
+    [shown] = await s.portal.records(person.id)
+    assert (shown.source_ref, shown.suppressed) == ("r-1", True)
 
 
 async def test_l22_each_look_is_listed_with_its_caller_and_each_record_with_its_source(

@@ -85,6 +85,7 @@ class World:
             "observed_at": now - timedelta(days=days_ago),
             "fields": fields,
             "digest": f"test-{self._records}",
+            "fact": self.services.kept_off.fact(subject.id, record_type, fields),
             "imported_at": now,
         }
         async with self.services.database.transaction() as tx:

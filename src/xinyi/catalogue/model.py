@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final, Literal
-from unicodedata import category
+from unicodedata import category, normalize
 
 from msgspec import Meta, Struct
 
@@ -220,6 +220,9 @@ class RecordType(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     public_when: PublicWhen | None = None
     suppressible: bool = False
     """Whether the subject may keep it off the record altogether."""
+    identity: tuple[Name, ...] | None = None
+    """Of what is suppressible: the fields that tell one fact from another, such as title and date of an honour; none of
+    them where a subject has one such fact, whose count grows. What they keep off stays off when it is sent again."""
     enabled: bool = True
     std_ref: str = ""
     fields: Annotated[dict[Name, AnyField], Meta(min_length=1)]
@@ -232,6 +235,10 @@ class RecordType(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     def __post_init__(self) -> None:
         if taken := self.RESERVED & self.fields.keys():
             raise ValueError(f"`{min(taken)}` is a member of every record and can't be a field")
+        if self.suppressible is (self.identity is None):
+            raise ValueError("`identity` goes with `suppressible`: say both or neither")
+        if not set(self.identity or ()) <= self.fields.keys():
+            raise ValueError("`identity` names a field that the record type doesn't have")
         condition = self.public_when
         if condition is None:
             return
@@ -273,6 +280,11 @@ class RecordType(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
             result[member] = value
         return result
 
+    def identify(self, fields: Mapping[str, Value]) -> list[Value | None]:
+        """What tells this fact from others of the type, whatever the width, the case and the marks of its texts."""
+        values = [fields.get(name) for name in self.identity or ()]
+        return [_essence(value) if isinstance(value, str) else value for value in values]
+
     def ends_at(self, fields: Mapping[str, Value]) -> datetime | None:
         """When a record with these fields stops to count: the end of the earliest day that ends its validity.
 
@@ -296,6 +308,12 @@ class RecordType(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
         ):
             return Sensitivity.PUBLIC
         return self.sensitivity
+
+
+def _essence(text: str) -> str:
+    """Its letters, marks and numbers, and the rare characters that are written by private use."""
+    kept = (c for c in normalize("NFKC", text).casefold() if category(c)[0] in "LMN" or category(c) == "Co")
+    return "".join(kept)
 
 
 def shown(value: Value, field: Field | None) -> Text:

@@ -143,7 +143,10 @@ class MyRecordController(Controller):
         database: NamedDependency[Database],
         records: NamedDependency[RecordService],
     ) -> None:
-        """The record counts for no scenario, as if there were none, until the subject takes it back."""
+        """The record counts for no scenario, as if there were none, until the subject takes it back.
+
+        That holds for the fact: the same, sent again under another number or by another source, is kept off as well.
+        """
         async with database.transaction() as tx:
             await records.suppress(tx, actor.subject_id, data.record_id)
 
@@ -161,7 +164,7 @@ class MyRecordController(Controller):
         database: NamedDependency[Database],
         records: NamedDependency[RecordService],
     ) -> None:
-        """Undoes a suppression."""
+        """Undoes a suppression, for the record and whatever else tells the same fact."""
         async with database.transaction() as tx:
             await records.unsuppress(tx, actor.subject_id, record_id)
 

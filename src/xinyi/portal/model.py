@@ -260,6 +260,16 @@ class MyWithholding(Struct, frozen=True):
     record_type: Named
 
 
+class MySuppression(Struct, frozen=True):
+    """A fact that the subject keeps off the record, whether or not it is there now.
+
+    Which one it is, is kept as a keyed hash alone.
+    """
+
+    record_type: Named
+    since: Annotated[datetime, Meta(tz=True, description="Since when.")]
+
+
 class Export(Struct, frozen=True, kw_only=True):
     """Everything that is kept about a subject (PIPL 45)."""
 
@@ -276,6 +286,7 @@ class Export(Struct, frozen=True, kw_only=True):
     consents: Annotated[tuple[MyConsent, ...], Meta(description="Every consent, newest first.")]
     records: Annotated[tuple[MyRecord, ...], Meta(description="Every record, with its source.")]
     disputes: Annotated[tuple[MyDispute, ...], Meta(description="Everything that was contested.")]
+    suppressions: Annotated[tuple[MySuppression, ...], Meta(description="What is kept off the record.")]
     withholdings: Annotated[tuple[MyWithholding, ...], Meta(description="What is kept from which scenario.")]
     access_log: Annotated[tuple[AccessFile, ...], Meta(description="Who looked, each entry with its receipt.")]
     ledger_keys: Annotated[

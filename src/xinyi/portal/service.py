@@ -31,6 +31,7 @@ from .model import (
     MyConsent,
     MyDispute,
     MyRecord,
+    MySuppression,
     MyWithholding,
     Named,
     Preferences,
@@ -172,10 +173,20 @@ class PortalService:
             consents=tuple(await self.consents(subject_id)),
             records=tuple(await self.records(subject_id)),
             disputes=tuple(await self.disputes(subject_id)),
+            suppressions=tuple(await self._suppressions(subject_id)),
             withholdings=tuple(await self.withholdings(subject_id)),
             access_log=tuple(await self._access.all(subject_id)),
             ledger_keys=tuple(self._ledger.jwks()["keys"]),
         )
+
+    async def _suppressions(self, subject_id: str) -> list[MySuppression]:
+        async with self._database.read() as tx:
+            wishes = await self._records.wishes_of(tx, subject_id)
+        return [
+            MySuppression(Named(record_type.code, record_type.name), whole_seconds(wish.created_at))
+            for wish in wishes
+            for record_type in [self._catalogue.get(wish.record_type)]
+        ]
 
     async def _acting(self, tx: AsyncConnection, consents: Sequence[Consent]) -> dict[str, SubParty]:
         """The sub-parties that the consents are given to, by id."""

@@ -1,7 +1,8 @@
 """What a source puts right after it has sent it: corrections, withdrawals and repair notices (信用修复).
 
 What is taken back is gone: no row, no mark and no event says that it was there, and no partner hears of it. A check
-reads the records each time, so the next one sees what is there now.
+reads the records each time, so the next one sees what is there now. What a subject keeps off the record stays off
+(``keeping_off``).
 """
 
 from collections.abc import Collection, Sequence
@@ -20,6 +21,7 @@ from ..subjects.model import Identifier, SubjectKind
 from ..subjects.service import SubjectService
 from . import journal, repo
 from .checking import Checked, RowChecker
+from .keeping_off import KeptOff
 from .model import DisputeState, RowRefused, Settler, StoredRecord
 from .rows import Row
 
@@ -63,12 +65,19 @@ class Amendments:
     """Changes by sources to what they sent. Every method works inside the caller's unit of work."""
 
     def __init__(
-        self, clock: Clock, *, subjects: SubjectService, catalogue: Catalogue, partners: PartnerService
+        self,
+        clock: Clock,
+        *,
+        subjects: SubjectService,
+        catalogue: Catalogue,
+        partners: PartnerService,
+        kept_off: KeptOff,
     ) -> None:
         self._clock = clock
         self._subjects = subjects
         self._catalogue = catalogue
         self._partners = partners
+        self._kept_off = kept_off
 
     async def listed(
         self, tx: AsyncConnection, source_id: str, *, source_ref: str | None = None, after: str = "", limit: int
@@ -107,7 +116,7 @@ class Amendments:
             if answer is not None:
                 raise XinyiError(Code.INVALID, "the record says so already: it is upheld", source="/correction")
             return record
-        await journal.update_records(tx, [self._values(row, record.id, subject_id, source_id)])
+        await self._kept_off.store(tx, [], [self._values(row, record.id, subject_id, source_id)])
         await self._settle(tx, [record.id], DisputeState.CORRECTED, by, answer)
         await repo.set_disputed(tx, record.id, None)
         return (await self._own(tx, source_id, record_id))[1]
@@ -155,6 +164,7 @@ class Amendments:
         subject_id = await (self._subjects.ensure(tx, subject) if rows else self._subjects.find(tx, subject))
         if subject_id is None:
             return Repaired(0, 0)
+        await self._kept_off.take_turn(tx, [subject_id])
         held = await repo.ids_of(tx, source_id, subject_id, record_types)
         for record_id in sorted(held):
             await take_turns(tx, f"record {record_id}")
@@ -163,7 +173,7 @@ class Amendments:
             named = known.get(row.source_ref)
             if named is not None and (named.id not in held or named.record_type != row.record_type):
                 raise XinyiError(Code.INVALID, "names another record", source=f"/records/{number}/source_ref")
-        # What the subject keeps off the record stays so: a ref that is there already keeps its row.
+        # A ref that is there already keeps its row.
         kept = {row.source_ref: known[row.source_ref].id for row in rows if row.source_ref in known}
         # And what they contest stays contested where the notice says nothing new.
         corrected = sorted(
@@ -180,8 +190,11 @@ class Amendments:
         changed = [
             self._values(row, kept.get(row.source_ref, new_id("rec", now)), subject_id, source_id) for row in rows
         ]
-        await journal.update_records(tx, [values for values in changed if values["source_ref"] in kept])
-        await journal.insert_records(tx, [values for values in changed if values["source_ref"] not in kept])
+        await self._kept_off.store(
+            tx,
+            [values for values in changed if values["source_ref"] not in kept],
+            [values for values in changed if values["source_ref"] in kept],
+        )
         return Repaired(len(gone), len(rows))
 
     async def _require_supplied(self, tx: AsyncConnection, source_id: str, record_types: Collection[str]) -> None:

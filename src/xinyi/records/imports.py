@@ -27,6 +27,7 @@ from ..subjects.service import SubjectService
 from . import journal
 from .checking import Checked, RowChecker
 from .journal import LETTERS, NO_ROW, Known
+from .keeping_off import KeptOff
 from .lines import LineSplitter
 from .merging import decide
 from .model import LINES_KEPT, RecordBatch, RowProblem, RowRefused, RowVerdict, Verdict
@@ -63,12 +64,14 @@ class RecordImports:
         subjects: SubjectService,
         catalogue: Catalogue,
         partners: PartnerService,
+        kept_off: KeptOff,
     ) -> None:
         self._database = database
         self._clock = clock
         self._subjects = subjects
         self._catalogue = catalogue
         self._partners = partners
+        self._kept_off = kept_off
 
     async def open(self, source_id: str, format_: Format, digest: str | None) -> RecordBatch:
         """A batch to :meth:`run`: the one that was interrupted, when ``digest`` names its content, or a new one.
@@ -259,8 +262,7 @@ class RecordImports:
             if not await journal.advance(tx, batch.id, lines[0].number, "".join(letters)):
                 raise XinyiError(Code.WRONG_STATE, "this batch is being imported already")
             await journal.insert_rejections(tx, batch.id, rejections)
-            await journal.insert_records(tx, changes.inserts())
-            await journal.update_records(tx, changes.updates())
+            await self._kept_off.store(tx, changes.inserts(), changes.updates())
             return await self._batch(tx, batch.id)
 
 

@@ -64,7 +64,7 @@ async def insert_records(tx: AsyncConnection, rows: Sequence[Mapping[str, Any]])
 async def update_records(tx: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Replaces what the source said. What the subject said of the record (disputed, suppressed) stays."""
     if rows:
-        replaced = ("region", "observed_at", "valid_until", "fields", "digest", "imported_at")
+        replaced = ("region", "observed_at", "valid_until", "fields", "digest", "fact", "imported_at")
         statement = update(records).where(records.c.id == bindparam("known_id"))
         await tx.execute(
             statement.values({name: bindparam(f"new_{name}") for name in replaced}),

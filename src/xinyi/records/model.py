@@ -46,6 +46,13 @@ class StoredRecord(Struct, frozen=True, kw_only=True):
     imported_at: datetime
 
 
+class Wish(Struct, frozen=True):
+    """That a subject keeps a fact of this type off their record."""
+
+    record_type: str
+    created_at: datetime
+
+
 class Withholding(Struct, frozen=True, order=True):
     """A record type that a subject keeps from a scenario: there it looks as if no such record existed."""
 

@@ -1,17 +1,30 @@
 """The queries about records and what subjects withhold."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Final
 
 from msgspec import convert
 from msgspec.structs import asdict
-from sqlalchemy import RowMapping, delete, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    RowMapping,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..storage.sql import Prepared, insert_ignoring, one_of
-from .model import Dispute, DisputeState, Record, Settler, StoredRecord, Withholding
-from .tables import disputes, records, withholdings
+from ..storage.types import UtcDateTime
+from .model import Dispute, DisputeState, Record, Settler, StoredRecord, Wish, Withholding
+from .tables import disputes, kept_off, records, withholdings
 
 _r: Final = records.c
 _current: Final = Prepared(
@@ -74,8 +87,55 @@ async def set_disputed(tx: AsyncConnection, record_id: str, at: datetime | None)
     await tx.execute(update(records).where(records.c.id == record_id).values(disputed_at=at))
 
 
-async def set_suppressed(tx: AsyncConnection, record_id: str, at: datetime | None) -> None:
-    await tx.execute(update(records).where(records.c.id == record_id).values(suppressed_at=at))
+async def of_type(tx: AsyncConnection, subject_id: str, record_type: str) -> list[StoredRecord]:
+    query = select(records).where(records.c.subject_id == subject_id, records.c.record_type == record_type)
+    return [_stored(row._mapping) for row in await tx.execute(query)]
+
+
+async def set_facts(tx: AsyncConnection, facts: Mapping[str, str]) -> None:
+    """Says which fact each of these records is, by record id."""
+    statement = update(records).where(records.c.id == bindparam("record_id")).values(fact=bindparam("its_fact"))
+    await tx.execute(statement, [{"record_id": record_id, "its_fact": fact} for record_id, fact in facts.items()])
+
+
+async def add_wish_for(tx: AsyncConnection, record_id: str, at: datetime) -> None:
+    """Wishes the fact of this record to be kept off."""
+    await _wish(tx, records.c.id == record_id, at)
+
+
+async def follow(tx: AsyncConnection, subject_ids: Collection[str], at: datetime) -> None:
+    """Wishes the facts of what is kept off to be kept off: what says something else now than it did."""
+    await _wish(tx, and_(one_of(tx.dialect, _r.subject_id, subject_ids), _r.suppressed_at.is_not(None)), at)
+
+
+async def _wish(tx: AsyncConnection, which: ColumnElement[bool], at: datetime) -> None:
+    names = ["subject_id", "fact", "record_type", "created_at"]
+    told = select(_r.subject_id, _r.fact, _r.record_type, literal(at, UtcDateTime)).where(which, _r.fact.is_not(None))
+    await tx.execute(insert_ignoring(tx, kept_off, ["subject_id", "fact"]).from_select(names, told))
+
+
+async def remove_wish(tx: AsyncConnection, subject_id: str, fact: str) -> None:
+    await tx.execute(delete(kept_off).where(kept_off.c.subject_id == subject_id, kept_off.c.fact == fact))
+
+
+async def obey(tx: AsyncConnection, subject_ids: Collection[str], at: datetime) -> None:
+    """Keeps off what these subjects wish to be kept off."""
+    wished = exists().where(kept_off.c.subject_id == _r.subject_id, kept_off.c.fact == _r.fact)
+    theirs = one_of(tx.dialect, _r.subject_id, subject_ids)
+    await tx.execute(update(records).where(theirs, _r.suppressed_at.is_(None), wished).values(suppressed_at=at))
+
+
+async def unset_suppressed(tx: AsyncConnection, subject_id: str, record_id: str, fact: str) -> None:
+    """Lets this record count again, and whatever else of the subject tells this fact."""
+    same = and_(_r.subject_id == subject_id, or_(_r.id == record_id, _r.fact == fact))
+    await tx.execute(update(records).where(same).values(suppressed_at=None))
+
+
+async def wishes_of(tx: AsyncConnection, subject_id: str) -> list[Wish]:
+    """What the subject keeps off, oldest wish first."""
+    columns = kept_off.c
+    query = select(columns.record_type, columns.created_at).where(columns.subject_id == subject_id)
+    return [Wish(*row) for row in await tx.execute(query.order_by(columns.created_at, columns.fact))]
 
 
 async def one(tx: AsyncConnection, record_id: str) -> tuple[str, StoredRecord] | None:

@@ -9,15 +9,17 @@ from ..catalogue.service import Catalogue
 from ..kernel.clock import Clock
 from ..kernel.errors import Code, XinyiError
 from . import repo
-from .model import Record, StoredRecord, Withholding
+from .keeping_off import KeptOff
+from .model import Record, StoredRecord, Wish, Withholding
 
 
 class RecordService:
     """Positive records. Every method works inside the caller's unit of work."""
 
-    def __init__(self, catalogue: Catalogue, clock: Clock) -> None:
+    def __init__(self, catalogue: Catalogue, clock: Clock, kept_off: KeptOff) -> None:
         self._catalogue = catalogue
         self._clock = clock
+        self._kept_off = kept_off
 
     async def load(
         self, tx: AsyncConnection, wanted: Collection[tuple[str, str]], types: Collection[str]
@@ -44,20 +46,22 @@ class RecordService:
         return await repo.of_subject(tx, subject_id)
 
     async def suppress(self, tx: AsyncConnection, subject_id: str, record_id: str) -> None:
-        """Keeps an honour off the record (深圳 39).
+        """Keeps an honour off the record (深圳 39): the fact, by whatever record and source it is and will be told.
 
         Raises ``XinyiError``: NOT_FOUND, or WRONG_STATE when the data list doesn't leave that to the subject.
         """
         record = await self._own(tx, subject_id, record_id)
         if not self._catalogue.get(record.record_type).suppressible:
             raise XinyiError(Code.WRONG_STATE, "records of this type can't be kept off the record")
-        if record.suppressed_at is None:
-            await repo.set_suppressed(tx, record.id, self._clock.now())
+        await self._kept_off.keep_off(tx, subject_id, record)
 
     async def unsuppress(self, tx: AsyncConnection, subject_id: str, record_id: str) -> None:
-        """Lets a record count again. Raises ``XinyiError(NOT_FOUND)``."""
-        record = await self._own(tx, subject_id, record_id)
-        await repo.set_suppressed(tx, record.id, None)
+        """Lets a record count again, and whatever else tells the same fact. Raises ``XinyiError(NOT_FOUND)``."""
+        await self._kept_off.count_again(tx, subject_id, await self._own(tx, subject_id, record_id))
+
+    async def wishes_of(self, tx: AsyncConnection, subject_id: str) -> list[Wish]:
+        """What a subject keeps off the record, whether or not it is there now, oldest wish first."""
+        return await self._kept_off.of_subject(tx, subject_id)
 
     async def withholdings_of(self, tx: AsyncConnection, subject_id: str) -> list[Withholding]:
         """What a subject withholds from which scenario."""

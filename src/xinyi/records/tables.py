@@ -33,6 +33,8 @@ records = Table(
     Column("digest", String(64), nullable=False),
     Column("disputed_at", UtcDateTime),
     Column("suppressed_at", UtcDateTime),
+    # which fact it is, where its subject may keep it off: a keyed hash
+    Column("fact", String(32)),
     Column("imported_at", UtcDateTime, nullable=False),
     UniqueConstraint("source_id", "source_ref"),
     Index("ix_records_subject_id_record_type", "subject_id", "record_type"),
@@ -69,6 +71,18 @@ withholdings = Table(
     Column("record_type", String(32), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     PrimaryKeyConstraint("subject_id", "scenario_id", "record_type"),
+    info=SHRINKING,
+)
+
+kept_off = Table(
+    "kept_off",
+    metadata,
+    Column("subject_id", ForeignKey(subjects.c.id), nullable=False),
+    # as records name it, which may all be gone
+    Column("fact", String(32), nullable=False),
+    Column("record_type", String(32), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("subject_id", "fact"),
     info=SHRINKING,
 )
 

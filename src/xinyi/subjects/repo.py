@@ -53,6 +53,12 @@ async def by_id(tx: AsyncConnection, subject_id: str) -> SubjectRow | None:
     return None if row is None else SubjectRow(**row._mapping)
 
 
+async def lock(tx: AsyncConnection, subject_ids: Collection[str]) -> None:
+    """Locks the rows until ``tx`` ends, in the order of their ids. Rows that refer to them may still be added."""
+    wanted = select(subjects.c.id).where(one_of(tx.dialect, subjects.c.id, subject_ids))
+    await tx.execute(wanted.order_by(subjects.c.id).with_for_update(key_share=True))
+
+
 async def set_email(tx: AsyncConnection, subject_id: str, version: str | None, sealed: bytes | None) -> None:
     await tx.execute(
         update(subjects).where(subjects.c.id == subject_id).values(email_version=version, email_sealed=sealed)

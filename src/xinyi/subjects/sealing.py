@@ -67,6 +67,15 @@ class Pseudonyms:
         message = f"{partner_id}\0{subject_id}".encode()
         return "psn_" + b64url(hmac.digest(self._pairwise, message, "sha256")[:_PAIRWISE])
 
+    def mark(self, subject_id: str, said: bytes) -> str:
+        """Stands for something that is said of this subject: known again and not to be read, 32 characters.
+
+        It must stay the same for as long as the subject wants it kept, so it is made as :meth:`pairwise` is, whose
+        messages begin with the id of a partner or a subject.
+        """
+        message = b"said of\0" + subject_id.encode() + b"\0" + said
+        return b64url(hmac.digest(self._pairwise, message, "sha256")[:_PAIRWISE])
+
 
 def _keyed(version: Version, key: bytes, identifier: Identifier) -> str:
     message = f"{identifier.kind.value}:{identifier.value}".encode()

@@ -113,6 +113,14 @@ class SubjectService:
         """The id by which this partner alone knows the subject: ``psn_`` and 32 characters."""
         return self._pseudonyms.pairwise(subject_id, partner_id)
 
+    def mark(self, subject_id: str, said: bytes) -> str:
+        """Stands for something that is said of this subject: known again and not to be read, 32 characters."""
+        return self._pseudonyms.mark(subject_id, said)
+
+    async def take_turn(self, tx: AsyncConnection, subject_ids: Collection[str]) -> None:
+        """Waits until no other transaction has its turn at one of these subjects, and has it until this one ends."""
+        await repo.lock(tx, subject_ids)
+
     async def _lookup(self, tx: AsyncConnection, keys: dict[Identifier, tuple[str, ...]]) -> dict[Identifier, str]:
         found = await repo.ids_by_key(tx, [key for each in keys.values() for key in each])
         known = {}

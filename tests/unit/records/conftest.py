@@ -18,6 +18,7 @@ from xinyi.records.amendments import Amendments
 from xinyi.records.deadlines import Deadlines
 from xinyi.records.disputes import DisputeService
 from xinyi.records.imports import RecordImports
+from xinyi.records.keeping_off import KeptOff
 from xinyi.records.model import RecordBatch, RowVerdict, StoredRecord
 from xinyi.records.rows import Format
 from xinyi.records.service import RecordService
@@ -60,12 +61,22 @@ class Desk:
         self.catalogue = _catalogue()
         self.partners = PartnerService(self.clock, Outbound(), sandbox=True)
         self.subjects = SubjectService(fresh_keys(folder), self.clock, synthetic=sandbox)
-        self.records = RecordService(self.catalogue, self.clock)
+        self.kept_off = KeptOff(self.clock, subjects=self.subjects, catalogue=self.catalogue)
+        self.records = RecordService(self.catalogue, self.clock, self.kept_off)
         self.imports = RecordImports(
-            database, self.clock, subjects=self.subjects, catalogue=self.catalogue, partners=self.partners
+            database,
+            self.clock,
+            subjects=self.subjects,
+            catalogue=self.catalogue,
+            partners=self.partners,
+            kept_off=self.kept_off,
         )
         self.amendments = Amendments(
-            self.clock, subjects=self.subjects, catalogue=self.catalogue, partners=self.partners
+            self.clock,
+            subjects=self.subjects,
+            catalogue=self.catalogue,
+            partners=self.partners,
+            kept_off=self.kept_off,
         )
         self.disputes = DisputeService(self.clock, Deadlines.load(), self.amendments)
 

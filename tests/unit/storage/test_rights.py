@@ -29,6 +29,7 @@ UNCHANGED = {
     "consent_copies",
     "events",
     "installation",
+    "kept_off",
     "key_changes",
     "operator_acts",
     "outbox",

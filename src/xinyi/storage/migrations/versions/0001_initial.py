@@ -467,6 +467,7 @@ def upgrade() -> None:
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("disputed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("suppressed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("fact", sa.String(length=32), nullable=True),
         sa.Column("imported_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["source_id"], ["sources.id"], name=op.f("fk_records_source_id_sources")),
         sa.ForeignKeyConstraint(["subject_id"], ["subjects.id"], name=op.f("fk_records_subject_id_subjects")),
@@ -508,6 +509,15 @@ def upgrade() -> None:
             ["subject_id"], ["subjects.id"], name=op.f("fk_subject_preferences_subject_id_subjects")
         ),
         sa.PrimaryKeyConstraint("subject_id", name=op.f("pk_subject_preferences")),
+    )
+    op.create_table(
+        "kept_off",
+        sa.Column("subject_id", sa.String(length=32), nullable=False),
+        sa.Column("fact", sa.String(length=32), nullable=False),
+        sa.Column("record_type", sa.String(length=32), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["subject_id"], ["subjects.id"], name=op.f("fk_kept_off_subject_id_subjects")),
+        sa.PrimaryKeyConstraint("subject_id", "fact", name=op.f("pk_kept_off")),
     )
     op.create_table(
         "withholdings",
