@@ -118,6 +118,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     be wanted at tomorrow's; and who changes their mind sooner comes by redirect, which is never held back."""
     reminder_cool_down_hours: Annotated[int, Meta(ge=1, le=8760)] = 168
     """So long a partner may not remind a subject again of the same: a week, as long as an extension may wait."""
+    client_key_delay_hours: Annotated[int, Meta(ge=0, le=720)] = 24
+    """So long a key that a client adds by itself waits until it works; 0: not at all."""
     sweep_seconds: Annotated[int, Meta(ge=0, le=3600)] = 30
     """How often a worker writes down which consents time has ended, and sends what mail waits; 0: it doesn't."""
     mail_host: str | None = None

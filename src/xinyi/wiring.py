@@ -133,7 +133,12 @@ class Services(Struct, frozen=True, kw_only=True):
         catalogue = Catalogue.load(settings.scenarios_dir)
         scenarios = Registry.load(catalogue, settings.scenarios_dir)
         subjects = SubjectService(keys, clock, synthetic=settings.is_sandbox)
-        partners = PartnerService(clock, outbound, sandbox=settings.is_sandbox)
+        partners = PartnerService(
+            clock,
+            outbound,
+            sandbox=settings.is_sandbox,
+            key_delay=timedelta(hours=settings.client_key_delay_hours),
+        )
         kept_off = KeptOff(clock, subjects=subjects, catalogue=catalogue)
         records = RecordService(catalogue, clock, kept_off)
         imports = RecordImports(

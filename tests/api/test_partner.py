@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ from sqlalchemy import select
 
 from tests.support.oauth import PartnerProgram, Platform, running_platform, without_numbers
 from tests.support.pairs import Pair
+from xinyi.events.relay import Relay
+from xinyi.partners.model import ChangedBy
 from xinyi.partners.published import AGAIN
+from xinyi.partners.service import KEY_DELAY, KEYS_CHANGED
 from xinyi.partners.tables import key_changes
 from xinyi.web.outbound import Outbound
 
@@ -41,6 +45,25 @@ def public(key: Any, kid: str, **more: Any) -> dict[str, Any]:
 
 async def call(bank: PartnerProgram, method: str, path: str, **more: Any) -> httpx.Response:
     return await bank.call(method, path, await bank.token(), **more)
+
+
+def told(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+async def changes(platform: Platform, bank: PartnerProgram) -> list[tuple[str, str, str]]:
+    """What the partner's events say of its keys: which key, what became of it, and by whom."""
+    await Relay(platform.service("database"), platform.clock).run()
+    told = (await call(bank, "GET", f"/v1/events?type={KEYS_CHANGED}")).json()["data"]
+    assert {event["data"]["client_id"] for event in told} <= {bank.id}
+    return [(event["data"]["kid"], event["data"]["change"], event["data"]["made_by"]) for event in told]
+
+
+async def authenticates(bank: PartnerProgram, key: ECKey, kid: str) -> bool:
+    """Whether the client gets a token by the key; otherwise it is refused as anybody who is unknown."""
+    answer = await bank.credentials(assertion=bank.assertion(key=key, header={"kid": kid}))
+    assert answer.status_code == 200 or answer.json()["error"] == "invalid_client"
+    return answer.status_code == 200
 
 
 async def keys(bank: PartnerProgram) -> dict[str, str]:
@@ -73,9 +96,11 @@ async def test_keys_overlap_so_that_there_is_no_gap(platform: Platform, bank: Pa
         "kid": "k2",
         "kty": "EC",
         "alg": "ES256",
-        "added_at": platform.clock.now().isoformat().replace("+00:00", "Z"),
+        "added_at": told(platform.clock.now()),
+        "works_from": told(platform.clock.now() + KEY_DELAY),
     }
     assert await keys(bank) == {"k1": old.thumbprint(), "k2": new.thumbprint()}
+    platform.clock.advance(KEY_DELAY)
     assert (await bank.credentials(assertion=bank.assertion(key=new, header={"kid": "k2"}))).status_code == 200
 
     token = await bank.token()
@@ -94,6 +119,49 @@ async def test_adding_a_key_again_changes_nothing(bank: PartnerProgram):
     assert list(await keys(bank)) == ["k1", "k2"]
 
 
+async def test_a_thiefs_own_key_doesnt_work_before_the_partner_has_had_a_day(platform: Platform, bank: PartnerProgram):
+    thiefs = ECKey.generate_key("P-256")
+    await call(bank, "POST", KEYS, json=public(thiefs, "k2"))
+    assert await changes(platform, bank) == [("k2", "added", "client")]
+    platform.clock.advance(KEY_DELAY - timedelta(seconds=1))
+    assert not await authenticates(bank, thiefs, "k2")
+    again = await call(bank, "POST", KEYS, json=public(thiefs, "k2"))
+    assert again.json()["data"]["works_from"] == told(platform.clock.now() + timedelta(seconds=1)), (
+        "it isn't begun anew"
+    )
+    kept = await call(bank, "DELETE", f"{KEYS}/{bank.key.thumbprint()}")
+    assert (kept.status_code, kept.json()["code"]) == (409, "wrong_state"), "one that waits is nobody's only key"
+    assert await authenticates(bank, bank.key, "k1")
+
+    assert (await call(bank, "DELETE", f"{KEYS}/{thiefs.thumbprint()}")).status_code == 204
+    platform.clock.advance(KEY_DELAY)
+    assert not await authenticates(bank, thiefs, "k2")
+    assert await changes(platform, bank) == [("k2", "added", "client"), ("k2", "removed", "client")]
+
+
+async def test_what_the_operator_changes_works_at_once(platform: Platform, bank: PartnerProgram):
+    new = ECKey.generate_key("P-256")
+    platform.clock.advance(timedelta(seconds=1))
+    await call(bank, "POST", KEYS, json=public(new, "k2"))
+    partners, database = platform.service("partners"), platform.service("database")
+    platform.clock.advance(timedelta(seconds=1))
+    async with database.transaction() as tx:
+        added = await partners.add_key(tx, bank.id, public(new, "k2"), ChangedBy.OPERATOR)
+        assert added.works_from == platform.clock.now()
+        platform.clock.advance(timedelta(seconds=1))
+        await partners.remove_key(tx, bank.id, bank.key.thumbprint(), ChangedBy.OPERATOR)
+    assert await authenticates(bank, new, "k2")
+    assert not await authenticates(bank, bank.key, "k1")
+    async with database.read() as tx:
+        noted = await partners.key_changes(tx, client_id=bank.id, limit=10)
+    assert [(each.kid, each.change, each.made_by) for each in noted] == [
+        ("k1", "removed", "operator"),
+        ("k2", "added", "operator"),
+        ("k2", "added", "client"),
+        ("k1", "added", "operator"),
+    ]
+
+
 async def test_each_change_is_noted(platform: Platform, bank: PartnerProgram):
     new = ECKey.generate_key("P-256")
     await call(bank, "POST", KEYS, json=public(new, "k2"))
@@ -110,11 +178,12 @@ async def test_each_change_is_noted(platform: Platform, bank: PartnerProgram):
     ]
 
 
-async def test_the_last_key_stays_whoever_removes_at_the_same_time(bank: PartnerProgram):
+async def test_the_last_key_stays_whoever_removes_at_the_same_time(platform: Platform, bank: PartnerProgram):
     alone = await call(bank, "DELETE", f"{KEYS}/{bank.key.thumbprint()}")
     assert (alone.status_code, alone.json()["code"]) == (409, "wrong_state")
     new = ECKey.generate_key("P-256")
     await call(bank, "POST", KEYS, json=public(new, "k2"))
+    platform.clock.advance(KEY_DELAY)
     token = await bank.token()
     both = await asyncio.gather(*(bank.call("DELETE", f"{KEYS}/{key.thumbprint()}", token) for key in (bank.key, new)))
     assert sorted(response.status_code for response in both) == [204, 409]

@@ -138,7 +138,8 @@ class TestWrongMembers:
         told = []
         for method, path, name in wrong_requests():
             query = {} if name is None else {"params": {name: "\u00a7sent"}}
-            bodies = [{}] if name is not None else [{"json": sent} for sent in ([], {"\u00a7sent": 1}, {})]
+            wrong: list[Any] = [[], {"\u00a7sent": 1}, {}]
+            bodies: list[dict[str, Any]] = [{}] if name is not None else [{"json": sent} for sent in wrong]
             for more in bodies:
                 response = await caller.call(method, path, **query, **more)
                 if response.status_code in {400, 422}:

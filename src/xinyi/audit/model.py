@@ -19,6 +19,8 @@ class Act(StrEnum):
     SUB_PARTY_CLOSED = "sub_party.closed"
     CLIENT_ADDED = "client.added"
     CLIENT_DISABLED = "client.disabled"
+    CLIENT_KEY_ADDED = "client.key_added"
+    CLIENT_KEY_REMOVED = "client.key_removed"
     SOURCE_ADDED = "source.added"
     SOURCE_DISABLED = "source.disabled"
     SOURCE_ENABLED = "source.enabled"
@@ -36,6 +38,8 @@ NAMES: Final = {
     Act.SUB_PARTY_CLOSED: Text("关闭接入机构的分支或商户", "Sub-party closed"),
     Act.CLIENT_ADDED: Text("登记接入程序", "Client registered"),
     Act.CLIENT_DISABLED: Text("停用接入程序", "Client disabled"),
+    Act.CLIENT_KEY_ADDED: Text("登记接入程序的密钥", "Client key added"),
+    Act.CLIENT_KEY_REMOVED: Text("移除接入程序的密钥", "Client key removed"),
     Act.SOURCE_ADDED: Text("登记信息提供单位", "Source registered"),
     Act.SOURCE_DISABLED: Text("暂停接收信息提供单位", "Source disabled"),
     Act.SOURCE_ENABLED: Text("恢复接收信息提供单位", "Source enabled"),

@@ -105,3 +105,31 @@ async def acts(
             for entry in found
         ],
     )
+
+
+@audit.command()
+@click.option("--client", "client_id", help="Only of this client.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="The most lines.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@with_services
+async def keys(services: Services, client_id: str | None, limit: int, as_json: bool) -> None:
+    """List which keys clients were given and lost, the newest first: when, and by the client itself or the operator."""
+    async with services.database.read() as tx:
+        found = await services.partners.key_changes(tx, client_id=client_id, limit=limit)
+    if as_json:
+        print_json(found)
+        return
+    show_table(
+        ["time", "client", "change", "key", "kid", "by"],
+        [
+            (
+                each.at.astimezone(CHINA_TIME).strftime(_TIME),
+                each.client_id,
+                each.change,
+                each.key_id,
+                each.kid,
+                each.made_by,
+            )
+            for each in found
+        ],
+    )

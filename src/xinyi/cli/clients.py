@@ -13,6 +13,7 @@ from ..scenarios.model import Scenario
 from ..scenarios.registry import Registry
 from ..wiring import Services
 from .accounts import account
+from .client_keys import keys
 from .context import print_json, read_jwks, with_services
 from .tables import show_table
 from .words import both, say
@@ -21,6 +22,9 @@ from .words import both, say
 @click.group()
 def clients() -> None:
     """Partners' programs. A client authenticates by its own keys and uses only the scenarios it was given."""
+
+
+clients.add_command(keys)
 
 
 @clients.command()

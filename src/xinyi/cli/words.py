@@ -18,7 +18,9 @@ HEADINGS: Final = {
     "answered": "已答复",
     "attempts": "尝试次数",
     "authoriser": "授权人",
+    "by": "操作者",
     "cases": "用例",
+    "change": "变更",
     "client": "接入程序",
     "consent": "授权",
     "contact": "联系方式",
@@ -30,6 +32,7 @@ HEADINGS: Final = {
     "failure": "原因",
     "id": "编号",
     "key": "密钥",
+    "kid": "密钥标识",
     "kind": "类别",
     "name": "名称",
     "opened": "提出时间",
@@ -66,6 +69,7 @@ HEADINGS: Final = {
     "use": "用处",
     "version": "版本",
     "why": "停用原因",
+    "works from": "生效时间",
 }
 """The headings that tables have, by their English: one word is called the same in every table."""
 

@@ -26,6 +26,7 @@ class EventType(StrEnum):
     CONSENT_EXPIRED = "consent.expired"
     CONSENT_WITHDRAWN = "consent.withdrawn"
     CONSENT_CONSUMED = "consent.consumed"
+    CLIENT_KEYS_CHANGED = "client.keys_changed"
     SUBSCRIPTION_DISABLED = "event_subscription.disabled"
     SUBSCRIPTION_TEST = "event_subscription.test"
 
@@ -45,6 +46,7 @@ MEANINGS: Final[dict[EventType, Text]] = {
     ),
     EventType.CONSENT_WITHDRAWN: Text("授权已撤回", "The consent was withdrawn, by whom and why it says."),
     EventType.CONSENT_CONSUMED: Text("一次性授权已使用", "The once-only consent was used by a check."),
+    EventType.CLIENT_KEYS_CHANGED: Text("接入程序的密钥有变更", "A client was given a key or lost one."),
     EventType.SUBSCRIPTION_DISABLED: Text("事件订阅已停用", "A subscription was switched off, and why it says."),
     EventType.SUBSCRIPTION_TEST: Text("测试事件", "Sent on request; it is stored nowhere."),
 }

@@ -86,7 +86,10 @@ class KeyView(Struct, frozen=True, kw_only=True):
     kid: Annotated[str, Meta(description="Names it in assertions.", examples=["2026-11"])]
     kty: Annotated[str, Meta(description="`EC`, `OKP` or `RSA`.", examples=["EC"])]
     alg: Annotated[str, Meta(description="The algorithm that it is kept to, if one is.", examples=["ES256"])] | None
-    added_at: Annotated[datetime, Meta(tz=True, description="Since when it is taken.")]
+    added_at: Annotated[datetime, Meta(tz=True, description="When it was registered.")]
+    works_from: Annotated[
+        datetime, Meta(tz=True, description="From when on assertions by it are taken, unless it is removed before.")
+    ]
 
 
 class GivenScenario(Struct, frozen=True):
@@ -226,7 +229,8 @@ class PartnerController(Controller):
         partners: NamedDependency[PartnerService],
         database: NamedDependency[Database],
     ) -> Envelope[tuple[KeyView, ...]]:
-        """The public keys that this client may authenticate with: 16 at most, the oldest first.
+        """The public keys that this client may authenticate with, now or from `works_from` on: 16 at most, the oldest
+        first.
 
         None when it publishes them at its `jwks_uri`.
         """
@@ -248,7 +252,10 @@ class PartnerController(Controller):
         database: NamedDependency[Database],
         data: JSONBody[NewKey],
     ) -> Envelope[KeyView]:
-        """From now on assertions by this key are taken too, so that the next key is there before the last one goes.
+        """From `works_from` on assertions by this key are taken too, so that the next key is there before the last one
+        goes. That is a day ahead unless the operator has set another time: whoever stole a key can't at once put their
+        own in its place. The partner is told by the event `client.keys_changed`; until then any key of the client
+        removes it. The operator can let a key work at once.
 
         Takes P-256 (`ES256`), Ed25519 and RSA from 2048 bits (`PS256`). A key that is there already stays as it is.
         """
@@ -270,7 +277,8 @@ class PartnerController(Controller):
         database: NamedDependency[Database],
         key_id: KeyId,
     ) -> None:
-        """From now on no assertion by this key is taken, by any worker. The only key can't be removed.
+        """From now on no assertion by this key is taken, by any worker. The only key that works can't be removed. The
+        partner is told by the event `client.keys_changed`.
 
         Tokens that it brought live on for their five minutes: they are bound to the key of their DPoP proofs.
         """
@@ -293,7 +301,14 @@ def _given(key: NewKey) -> dict[str, Any]:
 
 
 def _key(key: ClientKey) -> KeyView:
-    return KeyView(id=key.id, kid=key.jwk["kid"], kty=key.jwk["kty"], alg=key.jwk.get("alg"), added_at=key.added_at)
+    return KeyView(
+        id=key.id,
+        kid=key.jwk["kid"],
+        kty=key.jwk["kty"],
+        alg=key.jwk.get("alg"),
+        added_at=key.added_at,
+        works_from=key.works_from,
+    )
 
 
 def _client(client: Client) -> ClientView:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime
 from typing import Any, Final
 
 from joserfc.errors import JoseError
@@ -14,6 +15,9 @@ MAX_KEYS: Final = 16
 MAX_PUBLISHED: Final = 64
 MAX_KID: Final = 128
 RSA_BITS: Final = range(2048, 8193)
+
+WORKS_FROM: Final = "xinyi_works_from"
+"""The member in which a stored key says from when on it works, in seconds since 1970; without it, it does already."""
 
 _MEMBERS: Final = {"EC": ("crv", "x", "y"), "OKP": ("crv", "x"), "RSA": ("n", "e")}
 _TYPES: Final[dict[Any, type[ECKey | OKPKey | RSAKey]]] = {"EC": ECKey, "OKP": OKPKey, "RSA": RSAKey}
@@ -81,6 +85,17 @@ def check_key(jwk: object, at: str) -> dict[str, Any]:
     except NotAKey as error:
         raise _invalid(str(error), at) from error
     return {**kept, "kid": kid, "use": "sig", **({"alg": jwk["alg"]} if "alg" in jwk else {})}
+
+
+def works(stored: Mapping[str, Any], at: datetime) -> bool:
+    """Whether a stored key authenticates its client at that moment."""
+    begins: int = stored.get(WORKS_FROM, 0)
+    return begins <= at.timestamp()
+
+
+def without_time(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The JWK of a stored key."""
+    return {name: value for name, value in stored.items() if name != WORKS_FROM}
 
 
 def thumbprint(jwk: Mapping[str, Any]) -> str:

@@ -94,6 +94,33 @@ class ClientKey(Struct, frozen=True):
     """Its thumbprint (RFC 7638)."""
     jwk: dict[str, Any]
     added_at: datetime
+    works_from: datetime
+    """From when on it authenticates the client."""
+
+
+class KeyChange(StrEnum):
+    """What became of a key."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+
+
+class ChangedBy(StrEnum):
+    """Who changed a client's keys."""
+
+    OPERATOR = "operator"
+    CLIENT = "client"
+
+
+class NotedChange(Struct, frozen=True):
+    """One change of a client's keys, as it was noted. ``key_id`` is the key's thumbprint."""
+
+    client_id: str
+    at: datetime
+    change: KeyChange
+    key_id: str
+    kid: str
+    made_by: ChangedBy
 
 
 class Client(Struct, frozen=True):
@@ -105,7 +132,8 @@ class Client(Struct, frozen=True):
     source: Source | None
     jwks: dict[str, Any] | None
     """The public keys (RFC 7517 §5) that it authenticates with, as :func:`partners.keys.check_jwks` lets through;
-    ``None`` when it publishes them itself."""
+    ``None`` when it publishes them itself. One that it added by itself says with :data:`partners.keys.WORKS_FROM` when
+    it begins to work."""
     jwks_uri: str | None
     """Where it publishes its keys, unless they are registered."""
     redirect_uris: tuple[str, ...]

@@ -2,10 +2,10 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
 from sqlalchemy import ColumnElement, Label, String, and_, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,7 +14,18 @@ from ..kernel.text import Text
 from ..storage.sql import Prepared, one_of
 from ..storage.types import UtcDateTime
 from ..web.principal import Scope
-from .model import Client, ClientStatus, Partner, Source, Standing, SubParty, SubPartyStatus
+from .model import (
+    ChangedBy,
+    Client,
+    ClientStatus,
+    KeyChange,
+    NotedChange,
+    Partner,
+    Source,
+    Standing,
+    SubParty,
+    SubPartyStatus,
+)
 from .tables import client_scenarios, clients, key_changes, partners, sources, sub_parties
 
 
@@ -66,25 +77,18 @@ async def set_client_status(tx: AsyncConnection, client_id: str, status: ClientS
     return await _update(tx, update(clients).where(clients.c.id == client_id).values(status=status))
 
 
-class KeyChange(StrEnum):
-    """What became of a key."""
+class LockedKeys(Struct, frozen=True):
+    """A client's registered keys, if it has any, and whose they are."""
 
-    ADDED = "added"
-    REMOVED = "removed"
-
-
-class ChangedBy(StrEnum):
-    """Who changed a client's keys."""
-
-    OPERATOR = "operator"
-    CLIENT = "client"
+    partner_id: str | None
+    jwks: dict[str, Any] | None
 
 
-async def lock_jwks(tx: AsyncConnection, client_id: str) -> dict[str, Any] | None:
-    """The client's registered keys, which nobody else changes until the unit of work ends; ``None``: it has none."""
-    wanted = select(clients.c.jwks).where(clients.c.id == client_id).with_for_update()
-    found: dict[str, Any] | None = (await tx.execute(wanted)).scalar_one()
-    return found
+async def lock_jwks(tx: AsyncConnection, client_id: str) -> LockedKeys | None:
+    """The client's keys, which nobody else changes until the unit of work ends; ``None``: there is no such client."""
+    wanted = select(clients.c.partner_id, clients.c.jwks).where(clients.c.id == client_id).with_for_update()
+    found = (await tx.execute(wanted)).one_or_none()
+    return None if found is None else LockedKeys(*found)
 
 
 async def set_jwks(tx: AsyncConnection, client_id: str, jwks: dict[str, Any]) -> None:
@@ -110,6 +114,15 @@ async def insert_key_changes(
             for key_id, kid in keys.items()
         ],
     )
+
+
+async def load_key_changes(tx: AsyncConnection, client_id: str | None, limit: int) -> list[NotedChange]:
+    """Changes of a client's keys, or of everybody's, the newest first."""
+    wanted = select(*(key_changes.c[name] for name in NotedChange.__struct_fields__))
+    if client_id is not None:
+        wanted = wanted.where(key_changes.c.client_id == client_id)
+    rows = await tx.execute(wanted.order_by(key_changes.c.id.desc()).limit(limit))
+    return [msgspec.convert(dict(zip(NotedChange.__struct_fields__, row, strict=True)), NotedChange) for row in rows]
 
 
 async def load_added(tx: AsyncConnection, client_id: str) -> dict[str, datetime]:

@@ -2,38 +2,60 @@
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
+import structlog
+from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ..kernel.clock import Clock, whole_seconds
+from ..kernel.clock import Clock, epoch_seconds, whole_seconds
 from ..kernel.errors import Code, XinyiError
 from ..kernel.ids import new_id
 from ..kernel.text import Text
+from ..storage import outbox
 from ..web.outbound import Outbound, OutboundRefused
 from ..web.principal import Scope
 from . import repo
-from .keys import MAX_KEYS, check_jwks, check_key, thumbprint
-from .model import Client, ClientKey, ClientStatus, Partner, Source, Standing, SubParty, SubPartyStatus
+from .keys import MAX_KEYS, WORKS_FROM, check_jwks, check_key, thumbprint, without_time, works
+from .model import (
+    ChangedBy,
+    Client,
+    ClientKey,
+    ClientStatus,
+    KeyChange,
+    NotedChange,
+    Partner,
+    Source,
+    Standing,
+    SubParty,
+    SubPartyStatus,
+)
 from .published import PublishedKeys
 from .redirects import check_redirect_uri
-from .repo import ChangedBy, KeyChange
 
 T = TypeVar("T")
 PARTNER_SCOPES: Final = frozenset({Scope.CHECKS, Scope.CONSENTS, Scope.PARTNER})
 SOURCE_SCOPES: Final = frozenset({Scope.RECORDS})
+KEY_DELAY: Final = timedelta(hours=24)
+"""So long a key that a client adds by itself waits until it works, unless the settings say otherwise."""
+KEYS_CHANGED: Final = "client.keys_changed"
+"""The event that tells the partner."""
 MAX_NAME: Final = 100
 MAX_CONTACT: Final = 200
+_log = structlog.get_logger(__name__)
 _SLUG: Final = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
 
 
 class PartnerService:
     """The register. Every function works in the caller's unit of work, ``tx``, and commits nothing.
 
-    ``sandbox`` lets redirect URIs be http on the loopback.
+    ``sandbox`` lets redirect URIs be http on the loopback. ``key_delay``: how long a key that a client adds by itself
+    waits until it works.
     """
 
-    def __init__(self, clock: Clock, outbound: Outbound, *, sandbox: bool) -> None:
+    def __init__(self, clock: Clock, outbound: Outbound, *, sandbox: bool, key_delay: timedelta = KEY_DELAY) -> None:
+        self._key_delay = key_delay
         self._clock = clock
         self._outbound = outbound
         self._published = PublishedKeys(outbound, clock)
@@ -160,62 +182,94 @@ class PartnerService:
         if client.jwks_uri is not None:
             return await self._published.get(client.jwks_uri, kid)
         assert client.jwks is not None, "a client has keys or an address of them"
-        keys: list[dict[str, Any]] = client.jwks["keys"]
-        return keys
+        now = self._clock.now()
+        return [without_time(key) for key in client.jwks["keys"] if works(key, now)]
 
     async def registered_keys(self, tx: AsyncConnection, client_id: str) -> list[ClientKey]:
-        """The registered keys of a client, in the order in which they came; none when it publishes them itself."""
+        """The registered keys of a client, in the order in which they came, with those that wait until they work; none
+        when it publishes them itself."""
         client = _found(await repo.load_client(tx, client_id), "client")
         added = await repo.load_added(tx, client_id)
         keys = [] if client.jwks is None else client.jwks["keys"]
-        return [ClientKey(key_id, key, added[key_id]) for key in keys for key_id in (thumbprint(key),)]
+        return [_client_key(key, added) for key in keys]
 
-    async def add_key(self, tx: AsyncConnection, client_id: str, jwk: object) -> ClientKey:
-        """Registers one more key, by the client itself. One that is there already stays as it is.
+    async def add_key(
+        self, tx: AsyncConnection, client_id: str, jwk: object, by: ChangedBy = ChangedBy.CLIENT
+    ) -> ClientKey:
+        """Registers one more key. One that is there already stays as it is.
 
-        Raises ``XinyiError``: INVALID (also for a kid that another key has), or WRONG_STATE when the client publishes
-        its keys or has as many as there may be.
+        One that the client adds by itself works when the delay is over, so that whoever stole its key can't at once put
+        another one in its place. One that the operator adds works at once, also if it waited.
+
+        Raises ``XinyiError``: NOT_FOUND, INVALID (also for a kid that another key has), or WRONG_STATE when the client
+        publishes its keys or has as many as there may be.
         """
-        key = check_key(jwk, "")
-        key_id, keys = thumbprint(key), await self._locked_keys(tx, client_id)
-        if key not in keys:
-            if any(each["kid"] == key["kid"] or thumbprint(each) == key_id for each in keys):
+        key, now = check_key(jwk, ""), self._clock.now()
+        stored = {**key, WORKS_FROM: epoch_seconds(now + self._key_delay)} if by is ChangedBy.CLIENT else key
+        key_id, held = thumbprint(key), await self._locked_keys(tx, client_id)
+        keys = held.jwks["keys"]
+        there = next((each for each in keys if without_time(each) == key), None)
+        if there is None or (by is ChangedBy.OPERATOR and not works(there, now)):
+            others = [each for each in keys if each is not there]
+            if any(each["kid"] == key["kid"] or thumbprint(each) == key_id for each in others):
                 raise XinyiError(Code.INVALID, "the key or its kid is registered already", source="/kid")
-            if len(keys) >= MAX_KEYS:
+            if len(others) >= MAX_KEYS:
                 raise XinyiError(Code.WRONG_STATE, f"there are {MAX_KEYS} keys already: remove one first")
-            await self._change_keys(tx, client_id, [*keys, key], key, KeyChange.ADDED)
-        return ClientKey(key_id, key, (await repo.load_added(tx, client_id))[key_id])
+            await self._change_keys(tx, held, [*others, stored], stored, KeyChange.ADDED, by)
+            there = stored
+        return _client_key(there, await repo.load_added(tx, client_id))
 
-    async def remove_key(self, tx: AsyncConnection, client_id: str, key_id: str) -> None:
-        """Removes a key, by the client itself: nothing that it signs is taken once this is committed.
+    async def remove_key(
+        self, tx: AsyncConnection, client_id: str, key_id: str, by: ChangedBy = ChangedBy.CLIENT
+    ) -> None:
+        """Removes a key, also one that waits: nothing that it signs is taken once this is committed.
 
-        Raises ``XinyiError``: NOT_FOUND, or WRONG_STATE for the last key or when the client publishes its keys.
+        Raises ``XinyiError``: NOT_FOUND, or WRONG_STATE for the last key that works, or when the client publishes its
+        keys.
         """
-        keys = await self._locked_keys(tx, client_id)
+        held, now = await self._locked_keys(tx, client_id), self._clock.now()
+        keys = held.jwks["keys"]
         key = _found(next((key for key in keys if thumbprint(key) == key_id), None), "key")
-        if len(keys) == 1:
-            raise XinyiError(Code.WRONG_STATE, "this is the only key: add another one first")
-        await self._change_keys(tx, client_id, [each for each in keys if each != key], key, KeyChange.REMOVED)
+        left = [each for each in keys if each is not key]
+        if not any(works(each, now) for each in left):
+            raise XinyiError(Code.WRONG_STATE, "this is the only key that works: another one has to work first")
+        await self._change_keys(tx, held, left, key, KeyChange.REMOVED, by)
 
-    async def _locked_keys(self, tx: AsyncConnection, client_id: str) -> list[dict[str, Any]]:
-        jwks = await repo.lock_jwks(tx, client_id)
-        if jwks is None:
+    async def key_changes(self, tx: AsyncConnection, *, client_id: str | None, limit: int) -> list[NotedChange]:
+        """Which keys a client, or anybody, was given and lost, the newest first."""
+        return await repo.load_key_changes(tx, client_id, limit)
+
+    async def _locked_keys(self, tx: AsyncConnection, client_id: str) -> "_Held":
+        found = _found(await repo.lock_jwks(tx, client_id), "client")
+        if found.jwks is None:
             raise XinyiError(Code.WRONG_STATE, "this client publishes its keys at its jwks_uri: change them there")
-        keys: list[dict[str, Any]] = jwks["keys"]
-        return keys
+        return _Held(client_id, found.partner_id, found.jwks)
 
     async def _change_keys(
         self,
         tx: AsyncConnection,
-        client_id: str,
+        held: "_Held",
         keys: Sequence[dict[str, Any]],
         changed: dict[str, Any],
         change: KeyChange,
+        by: ChangedBy,
     ) -> None:
         now = self._clock.now()
-        await repo.set_jwks(tx, client_id, {"keys": list(keys)})
-        noted = {thumbprint(changed): changed["kid"]}
-        await repo.insert_key_changes(tx, client_id, noted, change, ChangedBy.CLIENT, now)
+        key_id = thumbprint(changed)
+        await repo.set_jwks(tx, held.client_id, {"keys": list(keys)})
+        await repo.insert_key_changes(tx, held.client_id, {key_id: changed["kid"]}, change, by, now)
+        if held.partner_id is not None:
+            works_from = max(changed.get(WORKS_FROM, 0), epoch_seconds(now)) if change is KeyChange.ADDED else None
+            told: dict[str, object] = {
+                "client_id": held.client_id,
+                "change": change.value,
+                "key_id": key_id,
+                "kid": changed["kid"],
+                "made_by": by.value,
+                "works_from": None if works_from is None else _told(works_from),
+            }
+            await outbox.put(tx, [outbox.NewEvent(KEYS_CHANGED, held.partner_id, told)], now)
+        _log.warning("client_keys_changed", client=held.client_id, change=change.value, by=by.value)
 
     async def close(self) -> None:
         """Ends what is under way."""
@@ -325,6 +379,25 @@ class PartnerService:
     async def disable_client(self, tx: AsyncConnection, client_id: str) -> None:
         """Ends a client: it authenticates no more, and its tokens answer no more. Raises ``XinyiError(NOT_FOUND)``."""
         _require(await repo.set_client_status(tx, client_id, ClientStatus.DISABLED), "client")
+
+
+class _Held(Struct, frozen=True):
+    """A client's registered keys, which nobody else changes meanwhile."""
+
+    client_id: str
+    partner_id: str | None
+    jwks: dict[str, Any]
+
+
+def _client_key(stored: Mapping[str, Any], added: Mapping[str, datetime]) -> ClientKey:
+    key_id = thumbprint(stored)
+    begins = stored.get(WORKS_FROM)
+    works_from = added[key_id] if begins is None else datetime.fromtimestamp(begins, UTC)
+    return ClientKey(key_id, without_time(stored), added[key_id], works_from)
+
+
+def _told(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def require_active(client: Client) -> None:

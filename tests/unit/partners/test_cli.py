@@ -196,3 +196,33 @@ def test_a_terminal_that_knows_no_chinese_still_shows_the_english() -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
     assert said.startswith("?? / id")
+
+
+def test_the_operator_changes_a_clients_keys_at_once_and_that_stands_in_the_audit(tmp_path: Path):
+    client_id = add_client(partner(), "--scenario", "personal-loan").stdout.strip()
+    [first] = json.loads(done("clients", "keys", "list", client_id, "--json"))
+    new = {**ECKey.generate_key("P-256").as_dict(private=False), "kid": "k2"}
+    (tmp_path / "new.json").write_text(json.dumps({"keys": [new]}))
+    alone = xinyi("clients", "keys", "remove", client_id, first["id"], "--reason", "leaked")
+    assert (alone.exit_code, "only key that works" in alone.output) == (1, True)
+    done("clients", "keys", "add", client_id, "--jwks", "new.json", "--reason", "asked by telephone")
+    done("clients", "keys", "remove", client_id, first["id"], "--reason", "leaked")
+    [second] = json.loads(done("clients", "keys", "list", client_id, "--json"))
+    assert (second["kid"], second["works_from"]) == ("k2", second["added_at"])
+    assert "k2" in done("clients", "keys", "list", client_id)
+
+    acts = json.loads(done("audit", "acts", "--about", client_id, "--json"))
+    assert [(each["act"], each["reason"]) for each in acts][:2] == [
+        ("client.key_removed", "leaked"),
+        ("client.key_added", "asked by telephone"),
+    ]
+    changes = json.loads(done("audit", "keys", "--client", client_id, "--json"))
+    assert [(each["kid"], each["change"], each["made_by"]) for each in changes] == [
+        ("k1", "removed", "operator"),
+        ("k2", "added", "operator"),
+        ("k1", "added", "operator"),
+    ]
+    assert client_id in done("audit", "keys")
+    (tmp_path / "two.json").write_text(json.dumps({"keys": [JWK, new]}))
+    two = xinyi("clients", "keys", "add", client_id, "--jwks", "two.json", "--reason", "x")
+    assert (two.exit_code, "exactly one key" in two.output) == (1, True)

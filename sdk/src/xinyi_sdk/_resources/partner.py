@@ -38,11 +38,15 @@ class Partner(Resource):
     def add_key(self, public_jwk: Mapping[str, Any]) -> PartnerKey:
         """Registers a further key: the public JWK, or the ``jwks.json`` of ``xinyi-sdk keygen`` as read.
 
-        Add the new key, switch the private key of every process, then remove the old one: nothing stops in between.
+        Add the new key, wait until its ``works_from``, switch the private key of every process, then remove the old
+        one: nothing stops in between.
         Raises ``InvalidRequest``, and ``ValueError`` for a private key, which isn't sent.
         """
         return self._driver.run(operations.add_key(self._engine, public_jwk))
 
     def remove_key(self, key_id: str) -> None:
-        """Takes a key out of use, at once and for good. Raises ``NotFound``, or ``WrongState`` for the only one."""
+        """Takes a key out of use, at once and for good.
+
+        Raises ``NotFound``, or ``WrongState`` for the only one that works.
+        """
         return self._driver.run(operations.remove_key(self._engine, key_id))

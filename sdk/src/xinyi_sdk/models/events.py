@@ -23,6 +23,7 @@ class EventType(StrEnum):
     CONSENT_WITHDRAWN = "consent.withdrawn"
     CONSENT_EXPIRED = "consent.expired"
     CONSENT_CONSUMED = "consent.consumed"
+    CLIENT_KEYS_CHANGED = "client.keys_changed"
     SUBSCRIPTION_DISABLED = "event_subscription.disabled"
     SUBSCRIPTION_TEST = "event_subscription.test"
 

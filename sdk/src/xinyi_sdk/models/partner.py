@@ -48,13 +48,17 @@ class SubParty(Struct, frozen=True, kw_only=True):
 
 
 class PartnerKey(Struct, frozen=True, kw_only=True):
-    """A public key that the client may authenticate with. ``id`` is its thumbprint (RFC 7638)."""
+    """A public key that the client may authenticate with from ``works_from`` on.
+
+    ``id`` is its thumbprint (RFC 7638).
+    """
 
     id: str
     kid: str
     kty: str
     alg: str | None
     added_at: datetime
+    works_from: datetime
 
 
 class Quota(Struct, frozen=True, kw_only=True):
