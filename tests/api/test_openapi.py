@@ -4,18 +4,31 @@ That openapi/xinyi.yaml is current, valid and clean is checked by ``make openapi
 """
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
+import msgspec
 import pytest
 from litestar import get
 from msgspec import Struct
+from msgspec.structs import replace
 from openapi_schema_validator import OAS31Validator
 
 from xinyi.app import API, api_document
+from xinyi.catalogue.service import Catalogue
+from xinyi.consents.copies import text_digest
+from xinyi.consents.model import ANSWER_WITHIN, Consent
+from xinyi.consents.notice import Notice, Operator, notice
+from xinyi.consents.written import full_text
 from xinyi.kernel.errors import DEFINITIONS, Code
+from xinyi.kernel.text import Language, Text
 from xinyi.openapi.document import document, to_yaml
 from xinyi.openapi.examples import named_examples
 from xinyi.openapi.schemas import parameter_schema
+from xinyi.partners.model import Partner, Standing, SubParty, SubPartyStatus
+from xinyi.scenarios.model import Scenario
+from xinyi.scenarios.registry import Registry
+from xinyi.scenarios.views import summary
 from xinyi.web.scopes import Scope
 from xinyi.wiring import Services
 
@@ -24,6 +37,8 @@ COMPONENTS = DOCUMENT["components"]
 
 OPERATIONS = {operation["operationId"]: operation for item in DOCUMENT["paths"].values() for operation in item.values()}
 PROBLEM = "application/problem+json"
+CATALOGUE = Catalogue.load()
+SCENARIOS = Registry.load(CATALOGUE)
 
 
 def resolve(node: dict[str, Any]) -> dict[str, Any]:
@@ -62,6 +77,66 @@ def test_each_body_has_an_example_that_is_an_instance_of_its_schema(name: str) -
 @pytest.mark.parametrize("name", named_examples())
 def test_each_example_written_by_hand_is_an_instance_of_a_schema(name: str) -> None:
     check_instance(named_examples()[name], COMPONENTS["schemas"][name])
+
+
+def members(value: Any) -> Iterator[tuple[str, Any, dict[str, Any]]]:
+    """Each member below ``value``, with the object that it stands in."""
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from members(each)
+    if isinstance(value, dict):
+        yield from ((name, member, value) for name, member in value.items())
+
+
+def test_the_digests_of_the_examples_are_those_of_what_they_stand_for() -> None:
+    """Of the scenario as it is published, and of what a subject of the example's partner reads and agrees to."""
+    notice = the_examples_notice()
+    assert notice.text is not None
+    agreed = {"notice_digest": notice.digest, "text_digest": text_digest(notice.text)}
+    found = [
+        (operation, name, value, SCENARIOS.get(around["id"]).digest if name == "digest" else agreed[name])
+        for operation in OPERATIONS
+        for media in bodies(OPERATIONS[operation])
+        for name, value, around in members(media.get("example"))
+        if name in {"digest", *agreed}
+    ]
+    assert {name for _, name, _, _ in found} == {"digest", *agreed}
+    assert [each for each in found if each[2] != each[3]] == []
+
+
+def the_examples_scenario() -> Scenario:
+    return SCENARIOS.get(named_examples()["ScenarioSummary"]["id"])
+
+
+def the_examples_notice() -> Notice:
+    shown, scenario = named_examples()["MyConsent"], the_examples_scenario()
+    at = datetime.fromisoformat(shown["created_at"])
+    partner = Partner(
+        shown["partner"]["id"], Text(**shown["partner"]["name"]), "bank", "privacy@bank.example", Standing.ACTIVE, at
+    )
+    branch = shown["sub_party"]
+    sub_party = SubParty(branch["id"], partner.id, Text(**branch["name"]), None, SubPartyStatus.ACTIVE, at)
+    consent = Consent(
+        id=shown["id"],
+        partner_id=partner.id,
+        client_id="cli_01kb0x4m9v5w8q2r7s3t6y1zab",
+        scenario_id=scenario.id,
+        scenario_version=scenario.version,
+        scenario_digest=scenario.digest,
+        units=tuple(shown["units"]),
+        form=scenario.consent.form,
+        uses=scenario.consent.uses,
+        created_at=at,
+        request_expires_at=at + ANSWER_WITHIN,
+    )
+    operator = Operator(Text("示例信用中心", "Sample Credit Centre"), "rights@credit-centre.example")
+    read = notice(scenario, partner, sub_party, consent, CATALOGUE, operator, Language.ZH)
+    return replace(read, text=full_text(read))
+
+
+def test_the_scenario_of_the_examples_is_the_one_that_is_published() -> None:
+    real = msgspec.json.decode(msgspec.json.encode(summary(the_examples_scenario())))
+    assert named_examples()["ScenarioSummary"] == real
+    assert set(named_examples()["ConsentView"]["units"]) == set(the_examples_scenario().units)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

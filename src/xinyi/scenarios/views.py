@@ -29,7 +29,7 @@ Digest = Annotated[
     str,
     Meta(
         description="SHA-256 over the canonical form of this version.",
-        examples=["sha-256:oBBJwK9rYQe1BN9lCnRvm6nQyc7eYbSlo9Dn8QD4bl4"],
+        examples=["sha-256:8Vq3…"],
     ),
 ]
 
