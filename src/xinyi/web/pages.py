@@ -127,14 +127,17 @@ def on_page_error(request: Request[Any, Any, Any], error: XinyiError) -> Respons
 def error_page(
     request: Request[Any, Any, Any], error: XinyiError, *, title: Text | None = None, note: Text | None = None
 ) -> Response[str]:
-    """A page that says what went wrong, what the person can do (``note``), and the number to quote to support."""
+    """A page that says what went wrong, what the person can do (``note``), the number to quote to support, and where
+    to go on: to the same page again where it was our fault, else to their own."""
     request.scope["state"][REFUSAL] = error.code.value
+    status = error.definition.status
     return page(
         request,
         "web/error.html",
-        status=error.definition.status,
-        title=title or error.definition.title,
+        status=status,
+        title=title or _TITLES.get(error.code, error.definition.title),
         note=note or _NOTES.get(error.code, _NOTES[Code.INTERNAL]),
+        again=request.method == "GET" and status >= HTTPStatus.INTERNAL_SERVER_ERROR,
         interaction_id=request.scope["state"].get("interaction_id"),
     )
 
@@ -189,18 +192,35 @@ _MONTHS: Final = (
     "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
 
+_TITLES: Final = {
+    Code.NOT_FOUND: Text("没有找到这个页面", "This page isn't here"),
+    Code.CSRF: Text("页面已过期", "The page is out of date"),
+    Code.WRONG_STATE: Text("情况已有变化", "Something has changed"),
+    Code.PARTNER_SUSPENDED: Text("这家机构已被暂停", "This partner is suspended"),
+    Code.INTERNAL: Text("出了点问题", "Something went wrong"),
+}
+"""Where the words for a program (``kernel.errors``) say little to a person."""
+
 _NOTES: Final = {
     Code.NOT_FOUND: Text(
-        "没有找到您要的页面，或它不属于当前登录的用户。",
-        "There is no such page, or it isn't yours.",
+        "地址可能有误，或者这一页不属于您目前登录的身份。",
+        "The address may be wrong, or the page belongs to another identity than the one you are signed in with.",
     ),
     Code.CSRF: Text(
-        "为了您的安全，页面只在一段时间内有效。请返回上一页，刷新后重试。",
-        "For your safety a page works for a limited time. Go back, reload it and try again.",
+        "为了您的安全，页面只在一段时间内有效，本次操作没有执行。请返回上一页，刷新后重试。",
+        "For your safety a page works for a limited time, so nothing was done. Go back, reload it and try again.",
     ),
     Code.WRONG_STATE: Text(
         "它的状态已经改变，本次操作没有执行。请返回查看最新状态。",
         "Its state has changed meanwhile, so nothing was done. Go back to see how it stands now.",
+    ),
+    Code.PARTNER_SUSPENDED: Text(
+        "它暂时不能请求授权，也得不到任何答复。您不需要做什么；已有的授权仍可随时撤回。",
+        "It can ask for no consent and gets no answer for now. You need do nothing, and can withdraw what you gave.",
+    ),
+    Code.UNAVAILABLE: Text(
+        "本次操作没有完成。请等几秒再试；如问题持续，请向客服提供下方编号。",
+        "This wasn't completed. Wait a few seconds and try again; if it keeps happening, quote the number below.",
     ),
     Code.SESSION_REQUIRED: Text(
         "您的登录已结束，本次操作没有执行。请重新登录。",

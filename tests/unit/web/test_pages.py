@@ -1,5 +1,6 @@
 """Pages: the reader's language, third parties' names made inert, and what a browser is told to allow."""
 
+import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ async def shown(request: Request[Any, Any, Any]) -> Response[str]:
         title=XinyiError(Code.NOT_FOUND).definition.title,
         note=XinyiError(Code.NOT_FOUND).definition.title,
         interaction_id=None,
+        again=False,
     )
 
 
@@ -47,9 +49,16 @@ async def broken(request: Request[Any, Any, Any]) -> Response[str]:
     return error_page(request, XinyiError(Code.CSRF, "a detail for developers"))
 
 
+@get("/down")
+async def down(request: Request[Any, Any, Any]) -> Response[str]:
+    return error_page(request, XinyiError(Code.UNAVAILABLE))
+
+
 @asynccontextmanager
 async def browsing() -> AsyncGenerator[httpx.AsyncClient]:
-    app: Any = Litestar([language, shown, mine, change_mine, broken, asset], openapi_config=None, logging_config=None)
+    app: Any = Litestar(
+        [language, shown, mine, change_mine, broken, down, asset], openapi_config=None, logging_config=None
+    )
     app.asgi_handler = ExchangeMiddleware(app.asgi_handler, secure=False)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
         yield client
@@ -125,6 +134,15 @@ async def test_an_error_page_speaks_to_the_person_and_gives_a_number_to_quote() 
     assert response.status_code == 403
     assert number in response.text
     assert "a detail for developers" not in response.text
+
+
+@pytest.mark.parametrize(("path", "ways"), [("/broken", ["/me", "/"]), ("/down", ["", "/"])])
+async def test_an_error_page_leads_on_to_the_same_page_again_where_the_fault_is_ours(
+    path: str, ways: list[str]
+) -> None:
+    async with browsing() as http:
+        text = (await http.get(path)).text
+    assert re.findall(r'<a class="button" href="([^"]*)">', text) == ways
 
 
 @pytest.mark.parametrize(
