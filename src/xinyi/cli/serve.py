@@ -82,7 +82,8 @@ def run_server(
         limit_concurrency=connections + 1,
         timeout_graceful_shutdown=30,
     )
-    say("信易+", f"xinyi {settings.environment.value}: {settings.issuer}", err=True)
+    # The same in both languages, and its beginning stays: programs wait for this line to learn the address.
+    click.echo(f"xinyi {settings.environment.value}: {settings.issuer}", err=True)
     if connections < settings.connections:
         say(
             f"受打开文件数所限，每个进程只能有 {connections} 个连接（设置为 {settings.connections}）",
