@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import delete, select
 
+from xinyi.cli.collector import collect_seldom
 from xinyi.kernel.clock import Clock
 from xinyi.records.model import Verdict
 from xinyi.records.rows import Format
@@ -58,6 +59,7 @@ def run(installation: Installation, number: int) -> Rates:
 async def _measure(number: int) -> Rates:
     settings = load_settings()
     services = Services.build(settings)
+    collect_seldom()  # as the command does, and the server
     file = b"\n".join(map(msgspec.json.encode, _rows(services.clock, number)))
     async with services.opened():
         batch = await services.imports.open(SOURCE, Format.NDJSON, None)

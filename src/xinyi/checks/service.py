@@ -47,8 +47,8 @@ from .model import (
 )
 from .repo import CheckRow
 
-BREATH: Final = 16
-"""Results drafted without a break while another list of them is being stored: its statements' answers are met soon."""
+BREATH: Final = 4
+"""Results drafted without a break while others are being stored: each statement of those waits for some of them."""
 
 
 class _Draft(Struct, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ from ..records.imports import Progress as Committed
 from ..records.model import RecordBatch, Verdict
 from ..records.rows import Format
 from ..wiring import Services
+from .collector import collect_seldom
 from .context import with_services
 from .reports import report_file
 from .tables import show_table
@@ -60,6 +61,7 @@ async def import_(services: Services, file: str, source: str, format_: str | Non
 
     Exits with status 3 when rows were rejected, 1 when the import couldn't go on, 0 otherwise.
     """
+    collect_seldom()
     kind = Format(format_ or ("csv" if file.lower().endswith(".csv") else "ndjson"))
     with _opened(file) as stream, report_file(report, stream) as verdicts:
         digest = _digest(stream) if stream.seekable() else None  # a pipe can be read but once

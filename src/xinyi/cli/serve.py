@@ -23,13 +23,13 @@ from ..telemetry.logs import configure_logging
 from ..web.draining import DrainingServer, DrainingWorkers
 from ..web.protocol import BoundedProtocol
 from ..wiring import require_ready
+from .collector import collect_seldom
 from .context import current_settings, say_made, startup_errors, told
 from .words import both, say
 
 _OTHER_FILES = 250
 """Open files beside the connections: databases, keys, uploads under way."""
 _FEWEST = 10
-_STAYED = 20_000
 
 
 @click.command()
@@ -99,13 +99,12 @@ def run_server(
 
 def _application(settings: Settings) -> Litestar:
     """The application of this process. What is there before the first request stays for good: the collector of
-    reference cycles need not look at it again. And a batch makes thousands of objects that go by themselves when it is
-    answered: the collector waits until more than that have stayed."""
+    reference cycles need not look at it again."""
     configure_logging(settings.log_level)
     app = create_app(settings)
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_STAYED, 20, 20)
+    collect_seldom()
     return app
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import (
     LargeBinary,
     bindparam,
     func,
+    insert,
     null,
     or_,
     select,
@@ -59,6 +60,7 @@ _head = select(ledger_head.c.log_id, ledger_head.c.tree_size, ledger_head.c.fron
 
 
 _lock_head = Prepared(lambda _: _head.with_for_update())
+_sign = Prepared(lambda _: insert(ledger_checkpoints))
 _move_head = Prepared(
     lambda _: update(ledger_head).values(
         tree_size=bindparam("tree_size"), frontier=bindparam("frontier"), checkpoint=bindparam("checkpoint")
@@ -108,7 +110,7 @@ async def store(
         [(log_id, level, position, hash_) for (level, position), hash_ in growth.nodes.items() if level],
     )
     size, root, frontier = growth.after.size, growth.after.root(), growth.after.to_bytes()
-    await insert_rows(tx, ledger_checkpoints, [(log_id, size, root, checkpoint, at)])
+    await _sign.execute(tx, log_id=log_id, tree_size=size, root_hash=root, jws=checkpoint, issued_at=at)
     await _move_head.execute(tx, tree_size=size, frontier=frontier, checkpoint=checkpoint)
 
 

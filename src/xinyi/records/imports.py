@@ -37,8 +37,8 @@ CHUNK: Final = 500
 """Rows in one transaction: enough to be quick, few enough that checks never wait long for the database."""
 CHUNK_LINES: Final = 20_000
 """Lines in one transaction, blank ones included."""
-BREATH: Final = 25
-"""Lines read without a break."""
+BREATH: Final = 4
+"""Lines read without a break: each statement of the chunk that is being stored meanwhile waits for some of them."""
 BLOCK: Final = 256 * 1024
 """Bytes read at a time."""
 
