@@ -10,7 +10,9 @@ from hypothesis import Phase, settings
 from tests.support.canaries import watch
 from tests.support.counts import TOLD, Counts
 from tests.support.network import forbid_network
+from tests.support.oauth import Platform, running_platform
 from tests.support.pairs import Embedded, Pair, Servers, running_servers
+from tests.support.world import World, new_world
 from xinyi.storage.database import Database
 
 # To explain a failure Hypothesis keeps the lines of every run while it shrinks: an hour here, and all of the memory.
@@ -71,3 +73,17 @@ async def database(pair: Pair, tmp_path: Path) -> AsyncIterator[Database]:
     database = Database(pair.database_url(tmp_path), pool_size=5)
     yield database
     await database.close()
+
+
+@pytest.fixture
+async def world(tmp_path: Path, pair: Pair) -> AsyncIterator[World]:
+    """The services of a fresh installation, for one test."""
+    async with new_world(tmp_path, pair) as fresh:
+        yield fresh
+
+
+@pytest.fixture(scope="module")
+async def platform(tmp_path_factory: pytest.TempPathFactory, pair: Pair) -> AsyncIterator[Platform]:
+    """A whole installation behind HTTP, which a file's tests share."""
+    async with running_platform(tmp_path_factory.mktemp("platform"), pair) as running:
+        yield running

@@ -1,27 +1,17 @@
 """``GET /v1/checks`` and feedback on checks, over HTTP with real tokens, proofs and consents."""
 
-from collections.abc import AsyncGenerator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import delete
 
-from tests.support.oauth import PartnerProgram, Platform, running_platform
-from tests.support.pairs import Pair
+from tests.support.oauth import PartnerProgram, Platform
 from xinyi.checks.tables import checks
 from xinyi.consents.model import Party
 
 BIKE, RIDE = "bike-deposit", "power-bank-deposit"
-
-
-@pytest.fixture(scope="module")
-async def platform(tmp_path_factory: pytest.TempPathFactory, pair: Pair) -> AsyncGenerator[Platform]:
-    folder: Path = tmp_path_factory.mktemp("sandbox")
-    async with running_platform(folder, pair) as platform:
-        yield platform
 
 
 class Caller:

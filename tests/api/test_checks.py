@@ -1,23 +1,13 @@
 """``/v1/checks``, over HTTP with real tokens, proofs and consents."""
 
-from collections.abc import AsyncGenerator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.support.oauth import PartnerProgram, Platform, running_platform, without_numbers
-from tests.support.pairs import Pair
+from tests.support.oauth import PartnerProgram, Platform, without_numbers
 
 SCENARIO = "microloan-prescreen"
-
-
-@pytest.fixture(scope="module")
-async def platform(tmp_path_factory: pytest.TempPathFactory, pair: Pair) -> AsyncGenerator[Platform]:
-    folder: Path = tmp_path_factory.mktemp("sandbox")
-    async with running_platform(folder, pair) as platform:
-        yield platform
 
 
 @pytest.fixture

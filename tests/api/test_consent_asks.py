@@ -3,7 +3,6 @@
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -11,9 +10,8 @@ import httpx
 import pytest
 from sqlalchemy import event
 
-from tests.support.pairs import Pair
 from tests.support.rooms import ORIGIN, calling
-from tests.support.world import COMPANY, PERSON, Subject, World, ask, new_world
+from tests.support.world import COMPANY, PERSON, Subject, World, ask
 from xinyi.consents.copies import InvalidCopy, verify
 from xinyi.consents.http import ConsentAskController, ConsentController
 from xinyi.consents.model import Consent
@@ -25,12 +23,6 @@ from xinyi.web.principal import Principal, Scope
 pytestmark = pytest.mark.anyio
 SCENARIO, ONCE, WRITTEN = "bike-deposit", "home-rental-deposit", "microloan-prescreen"
 UNKNOWN = identities.person(1, date(1985, 3, 4), 9)
-
-
-@pytest.fixture
-async def world(tmp_path: Path, pair: Pair) -> AsyncGenerator[World]:
-    async with new_world(tmp_path, pair) as fresh:
-        yield fresh
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,9 +11,8 @@ import pytest
 from sqlalchemy import func, select
 
 from tests.support.oauth import Form, forms
-from tests.support.pairs import Pair
 from tests.support.rooms import calling
-from tests.support.world import COMPANY, NEIGHBOUR, PERSON, Subject, World, ask, new_world
+from tests.support.world import COMPANY, NEIGHBOUR, PERSON, Subject, World, ask
 from xinyi.checks.model import Answered
 from xinyi.consents.asking import Ask
 from xinyi.consents.copies import verify
@@ -28,12 +26,6 @@ from xinyi.portal.http_previews import MyPreviewController
 
 pytestmark = pytest.mark.anyio
 SCENARIO, WRITTEN, ONCE = "bike-deposit", "microloan-prescreen", "home-rental-deposit"
-
-
-@pytest.fixture
-async def world(tmp_path: Path, pair: Pair) -> AsyncGenerator[World]:
-    async with new_world(tmp_path, pair) as fresh:
-        yield fresh
 
 
 @pytest.fixture

@@ -1,16 +1,13 @@
 """``/v1/consents``: a partner's own consents, and nobody else's."""
 
-from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
-from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.support.pairs import Pair
 from tests.support.rooms import calling
-from tests.support.world import Subject, World, new_world
+from tests.support.world import Subject, World
 from xinyi.consents.http import ConsentAskController, ConsentController
 from xinyi.consents.model import Consent
 from xinyi.partners.model import Client
@@ -18,12 +15,6 @@ from xinyi.web.principal import Principal, Scope
 
 pytestmark = pytest.mark.anyio
 SCENARIO = "bike-deposit"
-
-
-@pytest.fixture
-async def world(tmp_path: Path, pair: Pair) -> AsyncGenerator[World]:
-    async with new_world(tmp_path, pair) as fresh:
-        yield fresh
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """``/v1/ledger`` as anyone sees it."""
 
 from collections.abc import AsyncGenerator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -9,20 +8,13 @@ from joserfc import jws
 from joserfc.jwk import KeySet
 
 from tests.support.ledger import Log, entry
-from tests.support.pairs import Pair
 from tests.support.rooms import calling
-from tests.support.world import World, new_world
+from tests.support.world import World
 from xinyi.kernel.canonical import b64url, unb64url
 from xinyi.ledger.http import LedgerController
 from xinyi.ledger.tree import leaf_hash, verify_consistency, verify_inclusion
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def world(tmp_path: Path, pair: Pair) -> AsyncGenerator[World]:
-    async with new_world(tmp_path, pair) as world:
-        yield world
 
 
 @pytest.fixture

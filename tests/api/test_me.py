@@ -4,16 +4,14 @@ import io
 import json
 from collections.abc import AsyncGenerator
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import func, update
 
-from tests.support.pairs import Pair
 from tests.support.rooms import calling
-from tests.support.world import SOURCE, Subject, World, ask, new_world
+from tests.support.world import SOURCE, Subject, World, ask
 from xinyi.checks.model import Answered
 from xinyi.checks.tables import checks
 from xinyi.consents.model import Consent
@@ -42,12 +40,6 @@ CHANGES = [
     ("PUT", "/v1/me/preferences", {"notice_after_use": True}),
     ("POST", "/v1/me/inbox/read", None),
 ]
-
-
-@pytest.fixture
-async def world(tmp_path: Path, pair: Pair) -> AsyncGenerator[World]:
-    async with new_world(tmp_path, pair) as fresh:
-        yield fresh
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """What the server tells about itself, and how its tokens look."""
 
-from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -9,16 +8,9 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 from jsonschema import Draft202012Validator
 
-from tests.support.oauth import ISSUER, Platform, running_platform
-from tests.support.pairs import Pair
+from tests.support.oauth import ISSUER, Platform
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(scope="module")
-async def platform(tmp_path_factory: pytest.TempPathFactory, pair: Pair) -> AsyncGenerator[Platform]:
-    async with running_platform(tmp_path_factory.mktemp("sandbox"), pair) as platform:
-        yield platform
 
 
 async def get(platform: Platform, path: str) -> Any:

@@ -1,9 +1,7 @@
 """``/v1/partner``: a client's rights, and the keys that it changes without a gap."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,8 +11,7 @@ import pytest
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from sqlalchemy import select
 
-from tests.support.oauth import PartnerProgram, Platform, running_platform, without_numbers
-from tests.support.pairs import Pair
+from tests.support.oauth import PartnerProgram, Platform, without_numbers
 from xinyi.events.relay import Relay
 from xinyi.partners.model import ChangedBy
 from xinyi.partners.published import AGAIN
@@ -25,13 +22,6 @@ from xinyi.web.outbound import Outbound
 SCENARIO = "personal-loan"
 KEYS = "/v1/partner/keys"
 INTERACTION = {"x-fapi-interaction-id": "6ba7b814-9dad-41d1-80b4-00c04fd430c8"}
-
-
-@pytest.fixture(scope="module")
-async def platform(tmp_path_factory: pytest.TempPathFactory, pair: Pair) -> AsyncGenerator[Platform]:
-    folder: Path = tmp_path_factory.mktemp("sandbox")
-    async with running_platform(folder, pair) as platform:
-        yield platform
 
 
 @pytest.fixture

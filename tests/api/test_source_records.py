@@ -2,17 +2,15 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
 import msgspec
 import pytest
 
-from tests.support.pairs import Pair
 from tests.support.rooms import calling
 from tests.support.stored import told_to_partners
-from tests.support.world import NEIGHBOUR, SOURCE, Subject, World, ask, new_world
+from tests.support.world import NEIGHBOUR, SOURCE, Subject, World, ask
 from xinyi.checks.model import Answered
 from xinyi.consents.model import Consent
 from xinyi.kernel.errors import Code, XinyiError
@@ -29,12 +27,6 @@ OUTCOME = b'"outcome":"met"'
 ENOUGH = {"region": "990001", "observed_at": "2026-11-02", "fields": {"months": 24, "as_of": "2026-10-31"}}
 
 Met = Callable[[], Awaitable[bool]]
-
-
-@pytest.fixture
-async def world(tmp_path: Path, pair: Pair) -> AsyncGenerator[World]:
-    async with new_world(tmp_path, pair) as fresh:
-        yield fresh
 
 
 @pytest.fixture

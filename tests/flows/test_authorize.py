@@ -1,6 +1,5 @@
 """The consent by redirect, from the pushed request to a token that carries a check."""
 
-from collections.abc import AsyncGenerator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from tests.support.oauth import (
     browser_of,
     details,
     forms,
-    running_platform,
 )
 from tests.support.pairs import Pair
 from tests.support.production import PRODUCTION
@@ -33,12 +31,6 @@ pytestmark = pytest.mark.anyio
 
 SCENARIO = "personal-loan"
 IDENTIFIERS = {persona.id: persona.identifier.value for persona in personas()}
-
-
-@pytest.fixture(scope="module")
-async def platform(tmp_path_factory: pytest.TempPathFactory, pair: Pair) -> AsyncGenerator[Platform]:
-    async with running_platform(tmp_path_factory.mktemp("sandbox"), pair) as platform:
-        yield platform
 
 
 @pytest.fixture

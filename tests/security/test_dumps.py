@@ -5,9 +5,8 @@ memory store are searched for what the tour was given; and each text that looks 
 """
 
 import re
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Final
 
 import httpx
@@ -15,8 +14,7 @@ import pytest
 from sqlalchemy import select
 
 from tests.support.canaries import Cage
-from tests.support.oauth import Platform, running_platform
-from tests.support.pairs import Pair
+from tests.support.oauth import Platform
 from tests.support.tenants import SCENARIO, Tenant, new_tenant
 from tests.support.tour import secrets_of
 from xinyi.sandbox import personas
@@ -55,13 +53,6 @@ def _text(value: Any) -> str:
     if isinstance(value, bytes):
         return value.decode("latin-1") + " " + value.hex()
     return str(value)
-
-
-@pytest.fixture(scope="module")
-async def platform(tmp_path_factory: pytest.TempPathFactory, pair: Pair) -> AsyncGenerator[Platform]:
-    folder: Path = tmp_path_factory.mktemp("dumps")
-    async with running_platform(folder, pair) as platform:
-        yield platform
 
 
 @pytest.fixture(scope="module")

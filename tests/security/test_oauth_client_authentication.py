@@ -1,7 +1,7 @@
 """Client authentication by private_key_jwt: what is refused, and what the refusal tells."""
 
 import hmac
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +29,6 @@ from xinyi.oauth.jose import HeldKeys, UnverifiedJwt
 pytestmark = pytest.mark.anyio
 
 SCENARIO = "personal-loan"
-
-
-@pytest.fixture(scope="module")
-async def platform(tmp_path_factory: pytest.TempPathFactory, pair: Pair) -> AsyncGenerator[Platform]:
-    async with running_platform(tmp_path_factory.mktemp("sandbox"), pair) as platform:
-        yield platform
 
 
 @pytest.fixture

@@ -29,12 +29,6 @@ SCENARIO = "personal-loan"
 PATH = "/v1/consents/cns_00000000000000000000000000"
 
 
-@pytest.fixture(scope="module")
-async def platform(tmp_path_factory: pytest.TempPathFactory, pair: Pair) -> AsyncGenerator[Platform]:
-    async with running_platform(tmp_path_factory.mktemp("sandbox"), pair) as platform:
-        yield platform
-
-
 @pytest.fixture
 async def bank(platform: Platform) -> PartnerProgram:
     return await platform.partner(SCENARIO)

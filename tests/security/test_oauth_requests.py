@@ -1,6 +1,5 @@
 """Pushed requests, codes and tokens: what is refused."""
 
-from collections.abc import AsyncGenerator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -32,12 +31,6 @@ pytestmark = pytest.mark.anyio
 SCENARIO = "personal-loan"
 TWO_DETAILS = f"{details(SCENARIO)[:-1]},{details(SCENARIO)[1:]}"
 PATH = "/v1/consents/cns_00000000000000000000000000"
-
-
-@pytest.fixture(scope="module")
-async def platform(tmp_path_factory: pytest.TempPathFactory, pair: Pair) -> AsyncGenerator[Platform]:
-    async with running_platform(tmp_path_factory.mktemp("sandbox"), pair) as platform:
-        yield platform
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """What becomes of tokens after they were given: refreshed, introspected, revoked, and over with the consent."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,12 +20,6 @@ pytestmark = pytest.mark.anyio
 RECURRING, ONCE = "power-bank-deposit", "personal-loan"
 PATH = "/v1/consents/cns_00000000000000000000000000"
 INACTIVE = b'{"active":false}'
-
-
-@pytest.fixture(scope="module")
-async def platform(tmp_path_factory: pytest.TempPathFactory, pair: Pair) -> AsyncGenerator[Platform]:
-    async with running_platform(tmp_path_factory.mktemp("sandbox"), pair) as platform:
-        yield platform
 
 
 @pytest.fixture

@@ -1,27 +1,17 @@
 """A client that is disabled, or whose owner is suspended, gets no further, however long its token still lives."""
 
-from collections.abc import AsyncGenerator
-from pathlib import Path
 from typing import Any, Final
 
 import httpx
 import pytest
 from litestar.routes import HTTPRoute
 
-from tests.support.oauth import PartnerProgram, Platform, running_platform
-from tests.support.pairs import Pair
+from tests.support.oauth import PartnerProgram, Platform
 from xinyi.web.principal import STANDING_OPTION, Requires, Scope
 
 SCENARIO = "bike-deposit"
 CONSENT = "cns_00000000000000000000000000"
 CHECK: Final = {"scenario": SCENARIO, "consent_id": CONSENT, "reference": "CASE-1"}
-
-
-@pytest.fixture(scope="module")
-async def platform(tmp_path_factory: pytest.TempPathFactory, pair: Pair) -> AsyncGenerator[Platform]:
-    folder: Path = tmp_path_factory.mktemp("sandbox")
-    async with running_platform(folder, pair) as platform:
-        yield platform
 
 
 async def stop(platform: Platform, program: PartnerProgram, how: str) -> None:

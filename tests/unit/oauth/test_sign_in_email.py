@@ -1,6 +1,5 @@
 """The address that a sign-in vouches for is kept for the person alone."""
 
-from collections.abc import AsyncGenerator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -8,8 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.keys import fresh_keys
-from tests.support.pairs import Pair
-from tests.support.world import COMPANY, PERSON, World, new_world
+from tests.support.world import COMPANY, PERSON, World
 from xinyi.oauth.upstream import UpstreamSignIn, _Metadata, _Pending
 from xinyi.settings import SignIn
 from xinyi.storage.cache import MemoryCache
@@ -32,12 +30,6 @@ class Provider:
 
     async def metadata(self) -> _Metadata:
         return _Metadata(ISSUER, f"{ISSUER}/auth", f"{ISSUER}/token", f"{ISSUER}/jwks")
-
-
-@pytest.fixture
-async def world(tmp_path: Path, pair: Pair) -> AsyncGenerator[World]:
-    async with new_world(tmp_path, pair) as fresh:
-        yield fresh
 
 
 async def kept(world: World, kind: SubjectKind, folder: Path, **changes: Any) -> str | None:
