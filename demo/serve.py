@@ -40,7 +40,7 @@ def serve(sandbox: Sandbox) -> None:
             assert sandbox.server is not None, "it is serving"
             raise DemoFailed(f"the server ended by itself, with status {sandbox.server.wait()}")
     except DemoFailed as error:
-        if str(error).startswith("can't listen"):
+        if "can't listen" in str(error):
             said = str(error).partition(";")[0]  # without the server's own way out, an option of its command
             raise DemoFailed(f"{said}; try another port: XINYI_PORT=8001 make serve") from error
         raise

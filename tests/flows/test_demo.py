@@ -71,7 +71,7 @@ def test_a_port_that_is_taken_is_one_sentence_with_a_way_out(tmp_path: Path) -> 
     assert result.returncode == 1
     (sentence,) = result.stderr.splitlines()
     assert sentence == (
-        f"serve: can't listen on 127.0.0.1:{port}: {os.strerror(errno.EADDRINUSE)}; "
+        f"serve: 无法监听 / can't listen on 127.0.0.1:{port}: {os.strerror(errno.EADDRINUSE)}; "
         "try another port: XINYI_PORT=8001 make serve"
     )
 
