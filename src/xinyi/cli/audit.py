@@ -9,7 +9,8 @@ from ..checks.query_log import QueryFilter
 from ..kernel.clock import CHINA_TIME
 from ..wiring import Services
 from .context import print_json, with_services
-from .moments import Day, span
+from .moments import span
+from .options import from_option, json_option, limit_option, to_option
 from .tables import show_table
 from .words import named
 
@@ -26,10 +27,10 @@ def audit() -> None:
 @click.option("--scenario", help="Only in this scenario.")
 @click.option("--consent", "consent_id", help="Only under this consent.")
 @click.option("--reference", help="Only of this case of the partner's.")
-@click.option("--from", "first", type=Day(), help="Only from this day on, in China.")
-@click.option("--to", "last", type=Day(), help="Only up to this day.")
-@click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="The most lines.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@from_option
+@to_option
+@limit_option(100_000)
+@json_option
 @with_services
 async def checks(
     services: Services,
@@ -72,10 +73,10 @@ async def checks(
 
 @audit.command()
 @click.option("--about", help="Only about this partner, price, dispute or subscription: its id.")
-@click.option("--from", "first", type=Day(), help="Only from this day on, in China.")
-@click.option("--to", "last", type=Day(), help="Only up to this day.")
-@click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="The most lines.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@from_option
+@to_option
+@limit_option(100_000)
+@json_option
 @with_services
 async def acts(
     services: Services,
@@ -109,8 +110,8 @@ async def acts(
 
 @audit.command()
 @click.option("--client", "client_id", help="Only of this client.")
-@click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="The most lines.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@limit_option(100_000)
+@json_option
 @with_services
 async def keys(services: Services, client_id: str | None, limit: int, as_json: bool) -> None:
     """List which keys clients were given and lost, the newest first: when, and by the client itself or the operator."""

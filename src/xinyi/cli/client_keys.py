@@ -9,6 +9,7 @@ from ..partners.model import ChangedBy
 from ..wiring import Services
 from .accounts import account
 from .context import print_json, read_jwks, with_services
+from .options import json_option, reason_option
 from .tables import show_table
 from .words import both, say
 
@@ -22,7 +23,7 @@ def keys() -> None:
 
 @keys.command("list")
 @click.argument("client_id", metavar="ID")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @with_services
 async def list_(services: Services, client_id: str, as_json: bool) -> None:
     """List the keys of a client, the oldest first, with those that wait until they work."""
@@ -45,7 +46,7 @@ async def list_(services: Services, client_id: str, as_json: bool) -> None:
 @keys.command()
 @click.argument("client_id", metavar="ID")
 @click.option("--jwks", type=click.File("rb"), required=True, help="The key, a JWK Set of one (RFC 7517).")
-@click.option("--reason", required=True, help="Why, for the audit.")
+@reason_option
 @with_services
 async def add(services: Services, client_id: str, jwks: BinaryIO, reason: str) -> None:
     """Give a client one more key, which works at once; one that waits needn't wait any longer.
@@ -66,7 +67,7 @@ async def add(services: Services, client_id: str, jwks: BinaryIO, reason: str) -
 @keys.command()
 @click.argument("client_id", metavar="ID")
 @click.argument("key_id", metavar="KEY")
-@click.option("--reason", required=True, help="Why, for the audit.")
+@reason_option
 @with_services
 async def remove(services: Services, client_id: str, key_id: str, reason: str) -> None:
     """Take a key from a client: nothing that it signs is taken from now on. The only one that works stays."""

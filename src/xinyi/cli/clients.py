@@ -15,6 +15,7 @@ from ..wiring import Services
 from .accounts import account
 from .client_keys import keys
 from .context import print_json, read_jwks, with_services
+from .options import json_option, reason_option
 from .tables import show_table
 from .words import both, say
 
@@ -43,7 +44,7 @@ clients.add_command(keys)
     required=True,
     help="A scenario that it may use, with what it may learn of it (default: all it tells).",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @with_services
 async def add(
     services: Services,
@@ -80,7 +81,7 @@ async def add(
 
 @clients.command("list")
 @click.option("--partner", "partner_id", metavar="ID", help="Only this partner's.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @with_services
 async def list_(services: Services, partner_id: str | None, as_json: bool) -> None:
     """List the clients, the oldest first."""
@@ -107,7 +108,7 @@ async def list_(services: Services, partner_id: str | None, as_json: bool) -> No
 
 @clients.command()
 @click.argument("client_id", metavar="ID")
-@click.option("--reason", required=True, help="Why, for the audit.")
+@reason_option
 @with_services
 async def disable(services: Services, client_id: str, reason: str) -> None:
     """End a client for good: it gets no token, and the tokens it has get no answer."""

@@ -9,6 +9,7 @@ import msgspec
 from ..consents.copies import InvalidCopy
 from ..consents.copies import verify as verify_copy
 from .context import print_json
+from .options import json_option
 from .words import both
 
 _TIME = "%Y-%m-%d %H:%M:%S"
@@ -23,7 +24,7 @@ def consents() -> None:
 @consents.command()
 @click.argument("file", type=FILE)
 @click.option("--jwks", "keys", type=FILE, required=True, help="The ledger's public keys, from /v1/ledger/jwks.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def verify(file: Path, keys: Path, *, as_json: bool) -> None:
     """Verify a signed copy offline: that the platform signed it, and that its text hasn't changed since.
 

@@ -12,6 +12,7 @@ from ..records.model import Dispute, DisputeState, Settler, due_within
 from ..wiring import Services
 from .accounts import account
 from .context import print_json, with_services
+from .options import json_option, limit_option, reason_option
 from .tables import show_table
 from .words import both, say
 
@@ -31,8 +32,8 @@ def disputes() -> None:
 @disputes.command("list")
 @click.option("--all", "every", is_flag=True, help="Those that are settled as well.")
 @click.option("--after", default="", help="Only those behind this id.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="The most lines.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@limit_option(10_000)
+@json_option
 @with_services
 async def list_(services: Services, every: bool, after: str, limit: int, as_json: bool) -> None:
     """List the disputes that are open, the oldest first. Names no subject, and shows no record."""
@@ -65,7 +66,7 @@ async def list_(services: Services, every: bool, after: str, limit: int, as_json
     "--outcome", type=click.Choice([each.value for each in _ANSWERED]), required=True, help="What it came to."
 )
 @click.option("--words", required=True, help="What the subject is told.")
-@click.option("--reason", required=True, help="Why, for the audit.")
+@reason_option
 @click.option(
     "--correction",
     "correction_file",

@@ -10,6 +10,7 @@ from ..wiring import Services
 from .accounts import account
 from .context import print_json, with_services
 from .moments import Day, span
+from .options import json_option, limit_option, reason_option
 from .tables import show_table
 from .words import both, say
 
@@ -21,7 +22,7 @@ def events() -> None:
 
 @events.command()
 @click.option("--partner", "partner_id", help="Only of this partner.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @with_services
 async def subscriptions(services: Services, partner_id: str | None, as_json: bool) -> None:
     """List the subscriptions, with how many events wait for each and how many were given up."""
@@ -50,8 +51,8 @@ async def subscriptions(services: Services, partner_id: str | None, as_json: boo
 
 @events.command()
 @click.argument("subscription_id", metavar="ID")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="The most lines.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@limit_option(10_000)
+@json_option
 @with_services
 async def dead(services: Services, subscription_id: str, limit: int, as_json: bool) -> None:
     """List the events that a subscription wasn't told in all tries, the newest first."""
@@ -80,7 +81,7 @@ async def dead(services: Services, subscription_id: str, limit: int, as_json: bo
 @click.argument("subscription_id", metavar="ID")
 @click.option("--event", "event_ids", multiple=True, help="This event, dead or not; may be said again.")
 @click.option("--since", type=Day(), help="All that happened from this day on, in China.")
-@click.option("--reason", required=True, help="Why, for the audit.")
+@reason_option
 @with_services
 async def redeliver(
     services: Services, subscription_id: str, event_ids: tuple[str, ...], since: date | None, reason: str

@@ -10,6 +10,7 @@ from ..storage.key_files import Purpose, make_keys, require_revocable, revoke, r
 from ..wiring import Services
 from .accounts import account
 from .context import current_settings, print_json, startup_errors, with_services
+from .options import json_option, reason_option
 from .tables import show_table
 from .words import say
 
@@ -61,7 +62,7 @@ def rotate_(purpose: Purpose | None, ahead: int) -> None:
 
 @keys.command("revoke")
 @click.argument("kid", metavar="KID")
-@click.option("--reason", required=True, help="Why, for the audit.")
+@reason_option
 @with_services
 async def revoke_(services: Services, kid: str, reason: str) -> None:
     """Refuse from now on whatever a token key has signed, because it has leaked for example; another one signs.
@@ -81,7 +82,7 @@ async def revoke_(services: Services, kid: str, reason: str) -> None:
 
 
 @keys.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def list_(*, as_json: bool) -> None:
     """List the keys that sign, and what each does now. Nothing of a private half is shown."""
     settings = current_settings()

@@ -12,6 +12,7 @@ from ..usage.model import Period
 from ..wiring import Services
 from .accounts import account
 from .context import print_json, with_services
+from .options import json_option, name_en_option, name_zh_option, reason_option
 from .tables import show_table
 from .words import both, named, say
 
@@ -27,11 +28,11 @@ def partners() -> None:
 
 @partners.command()
 @click.argument("name", required=False)
-@click.option("--name-zh", help="Its name in Chinese, unless NAME is that.")
-@click.option("--name-en", help="Its name in English, unless NAME is that.")
+@name_zh_option
+@name_en_option
 @click.option("--kind", required=True, help="What it is, as scenarios' partner_kinds say: bank, bike-share, …")
 @click.option("--contact", required=True, help="How people reach it, as its consent pages are to say (PIPL 23).")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @with_services
 async def add(
     services: Services,
@@ -61,7 +62,7 @@ async def add(
 
 
 @partners.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @with_services
 async def list_(services: Services, as_json: bool) -> None:
     """List the partners, the oldest first."""
@@ -78,7 +79,7 @@ async def list_(services: Services, as_json: bool) -> None:
 
 @partners.command()
 @click.argument("partner_id", metavar="ID")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @with_services
 async def show(services: Services, partner_id: str, as_json: bool) -> None:
     """Show a partner: its programs with their scenarios, its events, this month's checks, and what was done to it."""
@@ -152,7 +153,7 @@ async def show(services: Services, partner_id: str, as_json: bool) -> None:
 
 @partners.command()
 @click.argument("partner_id", metavar="ID")
-@click.option("--reason", required=True, help="Why, for the audit.")
+@reason_option
 @with_services
 async def suspend(services: Services, partner_id: str, reason: str) -> None:
     """Give a partner no token and no answer from now on. `unsuspend` undoes it."""
@@ -164,7 +165,7 @@ async def suspend(services: Services, partner_id: str, reason: str) -> None:
 
 @partners.command()
 @click.argument("partner_id", metavar="ID")
-@click.option("--reason", required=True, help="Why, for the audit.")
+@reason_option
 @with_services
 async def unsuspend(services: Services, partner_id: str, reason: str) -> None:
     """Undo a suspension: everything is as it was before."""
@@ -182,11 +183,11 @@ def sub_party() -> None:
 @sub_party.command("add")
 @click.argument("partner_id", metavar="PARTNER")
 @click.argument("name", required=False)
-@click.option("--name-zh", help="Its name in Chinese, unless NAME is that.")
-@click.option("--name-en", help="Its name in English, unless NAME is that.")
+@name_zh_option
+@name_en_option
 @click.option("--contact", help="How people reach it, when that is another way than the partner's.")
-@click.option("--reason", required=True, help="Why, for the audit.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@reason_option
+@json_option
 @with_services
 async def add_sub_party(
     services: Services,
@@ -214,7 +215,7 @@ async def add_sub_party(
 
 @sub_party.command("list")
 @click.argument("partner_id", metavar="PARTNER")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @with_services
 async def list_sub_parties(services: Services, partner_id: str, as_json: bool) -> None:
     """List the branches and merchants of PARTNER, the oldest first, closed ones too."""
@@ -233,7 +234,7 @@ async def list_sub_parties(services: Services, partner_id: str, as_json: bool) -
 @sub_party.command("close")
 @click.argument("partner_id", metavar="PARTNER")
 @click.argument("sub_party_id", metavar="ID")
-@click.option("--reason", required=True, help="Why, for the audit.")
+@reason_option
 @with_services
 async def close_sub_party(services: Services, partner_id: str, sub_party_id: str, reason: str) -> None:
     """Close a branch or merchant for good: nothing is asked under it, and no check is answered.

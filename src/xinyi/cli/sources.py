@@ -9,6 +9,7 @@ from ..kernel.text import Text
 from ..wiring import Services
 from .accounts import account
 from .context import read_jwks, with_services
+from .options import reason_option
 from .tables import show_table
 from .words import both, heading, named, say
 
@@ -69,7 +70,7 @@ async def list_(services: Services) -> None:
 
 @sources.command()
 @click.argument("source_id", metavar="ID")
-@click.option("--reason", required=True, help="Why, for the audit.")
+@reason_option
 @with_services
 async def disable(services: Services, source_id: str, reason: str) -> None:
     """Take no more records from a source. What it has sent stays. `enable` undoes it."""
@@ -81,7 +82,7 @@ async def disable(services: Services, source_id: str, reason: str) -> None:
 
 @sources.command()
 @click.argument("source_id", metavar="ID")
-@click.option("--reason", required=True, help="Why, for the audit.")
+@reason_option
 @with_services
 async def enable(services: Services, source_id: str, reason: str) -> None:
     """Take records from a source again."""

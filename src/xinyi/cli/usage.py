@@ -13,6 +13,7 @@ from ..wiring import Services
 from .accounts import account
 from .context import print_json, with_services
 from .moments import Day
+from .options import json_option, reason_option
 from .tables import show_table
 from .words import both, say
 
@@ -32,7 +33,7 @@ def usage() -> None:
 @click.option(
     "--csv", "csv_file", type=click.Path(dir_okay=False, allow_dash=True), help="Write CSV here; - prints it."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @with_services
 async def show(
     services: Services,
@@ -62,7 +63,7 @@ async def show(
 @click.argument("yuan_", metavar="YUAN")
 @click.option("--partner", "partner_id", help="Only for this partner; everybody else's price stays.")
 @click.option("--since", type=Day(), help="From this day on, in China; by default today.")
-@click.option("--reason", required=True, help="Why, for the audit.")
+@reason_option
 @with_services
 async def price(
     services: Services, scenario: str, yuan_: str, partner_id: str | None, since: date | None, reason: str
@@ -88,7 +89,7 @@ async def price(
 
 
 @usage.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @with_services
 async def prices(services: Services, as_json: bool) -> None:
     """List all prices, those that are over included."""
