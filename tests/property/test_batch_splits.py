@@ -1,18 +1,17 @@
 """However a list of questions is cut into turns, each gets what a call in its place would have got."""
 
-import asyncio
-from collections.abc import Awaitable, Iterator
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.batches import finish, question, results, submit, told
+from tests.support.held import HeldWorld
 from tests.support.pairs import Pair
-from tests.support.world import PERSON, Subject, World, new_world
+from tests.support.world import PERSON, Subject
 from xinyi.batches import service
 from xinyi.checks.model import Ask, CheckRequest, Result
 from xinyi.consents.model import Consent, Party
@@ -23,29 +22,17 @@ RECURRING, ONCE = "bike-deposit", "home-rental-deposit"
 UNKNOWN = "cns_01kb0x4m9v5w8q2r7s3t6y1zab"
 
 
-class Stage:
+class Stage(HeldWorld):
     """One installation, shared by all examples: each is about consents of its own."""
 
     def __init__(self, folder: Path, pair: Pair) -> None:
-        self._runner = asyncio.Runner()
-        self._context = new_world(folder, pair)
-        self.world: World = self.run(self._context.__aenter__())
+        super().__init__(folder, pair)
         self.run(self.world.services.batch_worker.stop())
         self.client: Client = self.run(self.world.client(RECURRING, ONCE))
         self.met: Subject = self.run(self.world.subject(PERSON))
         self.other: Subject = self.run(self.world.subject(identities.person(1, date(1991, 1, 1), 8)))
         self.run(self.world.record(self.met, "SOCINS_PAID", months=12, as_of="2026-10-01"))
         self.examples = 0
-
-    def run(self, job: Awaitable[Any]) -> Any:
-        async def wait() -> Any:
-            return await job
-
-        return self._runner.run(wait())
-
-    def close(self) -> None:
-        self.run(self._context.__aexit__(None, None, None))
-        self._runner.close()
 
     async def consents(self) -> list[Consent]:
         """One of each kind: recurring, of another subject, for one use, withdrawn."""

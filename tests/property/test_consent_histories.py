@@ -3,7 +3,6 @@
 Each change leaves one leaf in the ledger and one event for the partner; what is refused leaves nothing.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -21,8 +20,9 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import func, select
 
+from tests.support.held import HeldWorld
 from tests.support.pairs import Pair
-from tests.support.world import Subject, World, ask, new_world
+from tests.support.world import Subject, ask
 from xinyi.checks.model import Answered, Refused
 from xinyi.consents import repo
 from xinyi.consents.asking import Ask
@@ -83,25 +83,13 @@ ACTS = st.one_of(
 )
 
 
-class Stage:
+class Stage(HeldWorld):
     """One installation with its actors, shared by all histories: each history is about a consent of its own."""
 
     def __init__(self, folder: Path, pair: Pair) -> None:
-        self._runner = asyncio.Runner()
-        self._context = new_world(folder, pair)
-        self.world: World = self.run(self._context.__aenter__())
+        super().__init__(folder, pair)
         self.subject: Subject = self.run(self.world.subject())
         self.stranger: Subject = self.run(self.world.subject(identities.person(1, date(1991, 1, 1), 8)))
-
-    def run(self, job: Awaitable[Any]) -> Any:
-        async def wait() -> Any:
-            return await job
-
-        return self._runner.run(wait())
-
-    def close(self) -> None:
-        self.run(self._context.__aexit__(None, None, None))
-        self._runner.close()
 
     def leaves(self) -> int:
         async def count() -> int:

@@ -11,6 +11,7 @@ import pytest
 from tests.support.clock import ManualClock
 from tests.support.oauth import PartnerProgram, Platform, running_platform
 from tests.support.pairs import Pair, Servers
+from tests.support.trips import round_trips
 from xinyi.storage.redis_cache import RedisCache
 
 SCENARIO = "bike-deposit"
@@ -116,13 +117,6 @@ async def test_a_call_costs_one_round_trip_count_and_proof_together(
         token = await bike.token()
         cache: Any = platform.service("cache")
         assert isinstance(cache, RedisCache)
-        trips: list[int] = []
-        round_trip = cache._round_trip
-
-        async def counted(connection, commands):
-            trips.append(len(commands))
-            return await round_trip(connection, commands)
-
-        monkeypatch.setattr(cache, "_round_trip", counted)
+        trips = round_trips(cache, monkeypatch)
         assert (await bike.call("POST", "/v1/checks", token, json=CHECK)).status_code == 404
         assert len(trips) == 1

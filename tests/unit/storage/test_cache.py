@@ -11,6 +11,7 @@ import pytest
 from tests.support.clock import ManualClock
 from tests.support.pairs import Pair, Servers
 from tests.support.servers import ValkeyProcess
+from tests.support.trips import round_trips
 from xinyi.kernel.errors import Code, XinyiError
 from xinyi.storage.cache import Cache, MemoryCache, UnfitCache
 from xinyi.storage.redis_cache import RedisCache
@@ -249,14 +250,7 @@ async def test_another_run_of_the_server_is_a_new_state_even_if_it_kept_its_data
 async def test_those_who_wait_share_one_round_trip(valkey: ValkeyProcess, monkeypatch: pytest.MonkeyPatch):
     cache = RedisCache(valkey.url, begin)
     await cache.open()
-    trips: list[int] = []
-    round_trip = cache._round_trip
-
-    async def counted(connection, commands):
-        trips.append(len(commands))
-        return await round_trip(connection, commands)
-
-    monkeypatch.setattr(cache, "_round_trip", counted)
+    trips = round_trips(cache, monkeypatch)
     await asyncio.gather(*(cache.add(f"key-{number}", LONG) for number in range(100)))
     assert trips == [101]
     await cache.close()
@@ -267,14 +261,7 @@ async def test_a_count_shares_the_round_trip_of_what_is_asked_next(
 ):
     cache = RedisCache(valkey.url, begin)
     await cache.open()
-    trips: list[int] = []
-    round_trip = cache._round_trip
-
-    async def counted(connection, commands):
-        trips.append(len(commands))
-        return await round_trip(connection, commands)
-
-    monkeypatch.setattr(cache, "_round_trip", counted)
+    trips = round_trips(cache, monkeypatch)
     count = cache.count("count", LONG)
     assert await cache.add("proof", LONG)
     assert await count == 1
