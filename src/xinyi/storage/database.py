@@ -17,7 +17,6 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
-from sqlalchemy.pool import QueuePool
 
 from ..kernel.errors import Code, XinyiError
 from .private import make_private
@@ -58,6 +57,7 @@ class Database:
         committing: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self._committing = committing
+        self._busy = 0
         found = driver_url(url)
         self.is_sqlite = found.get_backend_name() == "sqlite"
         self._path = Path(found.database) if self.is_sqlite and found.database else None
@@ -128,6 +128,7 @@ class Database:
     async def _connection(self) -> AsyncGenerator[AsyncConnection]:
         """A connection of the pool. What wasn't committed by the end of the block is rolled back."""
         connection = await self._acquire()
+        self._busy += 1
         try:
             yield connection
         except BaseException as error:
@@ -136,6 +137,7 @@ class Database:
                 raise _unreachable() from error
             raise
         finally:
+            self._busy -= 1
             await connection.close()
 
     async def _forget_if_gone(self, connection: AsyncConnection) -> None:
@@ -158,9 +160,7 @@ class Database:
     @property
     def busy(self) -> int:
         """How many connections are in use at this moment."""
-        pool = self._engine.sync_engine.pool
-        assert isinstance(pool, QueuePool)
-        return pool.checkedout()
+        return self._busy
 
     async def close(self) -> None:
         await self._engine.dispose()
