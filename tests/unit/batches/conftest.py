@@ -1,16 +1,11 @@
-"""A fresh installation for each test, whose batches advance when the test says so."""
-
-from collections.abc import AsyncGenerator
-from pathlib import Path
+"""Batches advance when the test says so."""
 
 import pytest
 
-from tests.support.pairs import Pair
-from tests.support.world import World, new_world
+from tests.support.world import World
 
 
 @pytest.fixture
-async def world(tmp_path: Path, pair: Pair) -> AsyncGenerator[World]:
-    async with new_world(tmp_path, pair) as fresh:
-        await fresh.services.batch_worker.stop()
-        yield fresh
+async def world(world: World) -> World:
+    await world.services.batch_worker.stop()
+    return world

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from sqlalchemy import func, select
 
-from tests.support.world import COMPANY, PERSON, World, ask
+from tests.support.world import COMPANY, PERSON, Subject, World, ask
 from xinyi.checks.model import Answered, CheckBody, Refused, Result, commitment
 from xinyi.checks.tables import checks
 from xinyi.consents.model import ConsentState, Party
@@ -31,6 +31,13 @@ def entry_of(result: Result) -> dict[str, object]:
     return msgspec.json.decode(unb64url(body(result).receipt.split("~")[0]), type=dict[str, object])
 
 
+async def evidence(world: World, company: Subject, grade: str = "A") -> None:
+    """Records that meet every criterion of ``microloan-prescreen``."""
+    await world.record(company, "TAX_RATING", year=2025, grade=grade)
+    await world.record(company, "TAX_ONTIME", months=24, as_of="2026-10-31")
+    await world.record(company, "SOCINS_PAID", months=12, as_of="2026-10-31")
+
+
 async def leaves(world: World, kind: str) -> int:
     async with world.services.database.read() as tx:
         query = select(func.count()).select_from(ledger_leaves).where(ledger_leaves.c.kind == kind)
@@ -39,9 +46,7 @@ async def leaves(world: World, kind: str) -> int:
 
 async def test_a_met_rule_is_answered_with_what_the_scenario_discloses_and_no_more(world: World) -> None:
     bank, company = await world.client("microloan-prescreen"), await world.subject(COMPANY)
-    await world.record(company, "TAX_RATING", year=2025, grade="A")
-    await world.record(company, "TAX_ONTIME", months=24, as_of="2026-10-31")
-    await world.record(company, "SOCINS_PAID", months=12, as_of="2026-10-31")
+    await evidence(world, company)
     consent = await world.consent(bank, "microloan-prescreen", company)
 
     answer = body(await world.check(ask(bank, consent))).data
@@ -81,9 +86,7 @@ async def test_a_client_learns_only_the_units_it_was_given(world: World) -> None
         "microloan-prescreen", units={"microloan-prescreen": frozenset({"tax-rating", "tax-on-time"})}
     )
     company = await world.subject(COMPANY)
-    await world.record(company, "TAX_RATING", year=2025, grade="A")
-    await world.record(company, "TAX_ONTIME", months=24, as_of="2026-10-31")
-    await world.record(company, "SOCINS_PAID", months=12, as_of="2026-10-31")
+    await evidence(world, company)
     consent = await world.consent(bank, "microloan-prescreen", company)
 
     answer = body(await world.check(ask(bank, consent))).data
@@ -95,9 +98,7 @@ async def test_a_client_learns_only_the_units_it_was_given(world: World) -> None
 
 async def test_the_ledger_entry_holds_commitments_and_no_value(world: World) -> None:
     bank, company = await world.client("microloan-prescreen"), await world.subject(COMPANY)
-    await world.record(company, "TAX_RATING", year=2025, grade="M")
-    await world.record(company, "TAX_ONTIME", months=24, as_of="2026-10-31")
-    await world.record(company, "SOCINS_PAID", months=12, as_of="2026-10-31")
+    await evidence(world, company, grade="M")
     consent = await world.consent(bank, "microloan-prescreen", company)
 
     result = await world.check(ask(bank, consent, reference="LOAN-1"))
