@@ -53,12 +53,9 @@ def with_services(command: Callable[Concatenate[Services, P], Coroutine[Any, Any
                 await command(services, *args, **kwargs)
 
         settings = current_settings()
-        try:
-            with startup_errors():
-                services = Services.build(settings)
-                asyncio.run(work(services))
-        except XinyiError as error:
-            raise click.ClickException(told(error)) from error
+        with known_errors():
+            services = Services.build(settings)
+            asyncio.run(work(services))
 
     return callback
 
@@ -68,7 +65,7 @@ def say_made(database: Path) -> None:
     say("新建沙箱数据库", f"Made a new sandbox's database: {database.absolute()}", err=True)
 
 
-def told(error: XinyiError) -> str:
+def _told(error: XinyiError) -> str:
     """What went wrong, in one sentence; its English is the detail where there is one."""
     title = error.definition.title
     if error.detail is None:
@@ -77,14 +74,16 @@ def told(error: XinyiError) -> str:
 
 
 @contextmanager
-def startup_errors() -> Generator[None]:
-    """Ends the command with one sentence when what the services need is missing or wrong.
+def known_errors() -> Generator[None]:
+    """Ends the command with one sentence when what the services need is missing or wrong, or when they refuse.
 
     What is made meanwhile is the operator's alone.
     """
     try:
         with made_private():
             yield
+    except XinyiError as error:
+        raise click.ClickException(_told(error)) from error
     except (
         FileError,
         NotMigrated,

@@ -9,7 +9,7 @@ from ..kernel.clock import SystemClock
 from ..storage.key_files import Purpose, make_keys, require_revocable, revoke, rotate, states
 from ..wiring import Services
 from .accounts import account
-from .context import current_settings, print_json, startup_errors, with_services
+from .context import current_settings, known_errors, print_json, with_services
 from .options import json_option, reason_option
 from .tables import show_table
 from .words import say
@@ -48,7 +48,7 @@ def rotate_(purpose: Purpose | None, ahead: int) -> None:
     stay published for ever.
     """
     settings = current_settings()
-    with startup_errors():
+    with known_errors():
         key = rotate(
             settings.keys_dir,
             purpose or Purpose.TOKEN,
@@ -86,7 +86,7 @@ async def revoke_(services: Services, kid: str, reason: str) -> None:
 def list_(*, as_json: bool) -> None:
     """List the keys that sign, and what each does now. Nothing of a private half is shown."""
     settings = current_settings()
-    with startup_errors():
+    with known_errors():
         found = states(settings.keys_dir, settings.environment, SystemClock())
     if as_json:
         print_json(

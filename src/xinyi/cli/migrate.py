@@ -4,12 +4,11 @@ import asyncio
 
 import click
 
-from ..kernel.errors import XinyiError
 from ..storage import migrate as schema
 from ..storage.database import Database
 from ..storage.installation import require_environment
 from ..storage.rights import NoSuchRole, grant
-from .context import current_settings, startup_errors, told
+from .context import current_settings, known_errors
 from .words import both, say
 
 
@@ -44,9 +43,7 @@ def migrate(app_role: str | None) -> None:
             await database.close()
 
     try:
-        with startup_errors():
+        with known_errors():
             asyncio.run(work())
-    except XinyiError as error:
-        raise click.ClickException(told(error)) from error
     except NoSuchRole as error:
         raise click.ClickException(both("角色有误", str(error))) from error

@@ -8,7 +8,6 @@ import click
 import msgspec
 from msgspec.structs import replace
 
-from ..kernel.errors import XinyiError
 from ..kernel.text import Text
 from ..oauth.authorization_details import TYPE
 from ..oauth.metadata import AUTHORIZATION_SERVER
@@ -19,7 +18,7 @@ from ..sandbox import personas, sources
 from ..settings import Settings
 from ..wiring import Services
 from .clients import given_scenarios
-from .context import current_settings, read_jwks, require_sandbox, startup_errors, told
+from .context import current_settings, known_errors, read_jwks, require_sandbox
 from .serve import run_server
 
 _NAME: Final = Text("自带客户端的机构", "Bring-your-own-client partner")
@@ -49,11 +48,8 @@ def serve_client(jwks: BinaryIO, redirect_uris: tuple[str, ...], scenario: str, 
     document = read_jwks(jwks)
 
     def before(served: Settings) -> None:
-        try:
-            with startup_errors():
-                client = asyncio.run(_prepare(served, document, redirect_uris, scenario))
-        except XinyiError as error:
-            raise click.ClickException(told(error)) from error
+        with known_errors():
+            client = asyncio.run(_prepare(served, document, redirect_uris, scenario))
         _tell(served, client, scenario)
 
     run_server(settings if port is None else replace(settings, port=port), before=before)

@@ -17,14 +17,13 @@ from litestar import Litestar
 from msgspec.structs import replace
 
 from ..app import create_app
-from ..kernel.errors import XinyiError
 from ..settings import DEFAULT_ISSUER, Settings, SettingsError
 from ..telemetry.logs import configure_logging
 from ..web.draining import DrainingServer, DrainingWorkers
 from ..web.protocol import BoundedProtocol
 from ..wiring import require_ready
 from .collector import collect_seldom
-from .context import current_settings, say_made, startup_errors, told
+from .context import current_settings, known_errors, say_made
 from .words import both, say
 
 _OTHER_FILES = 250
@@ -66,7 +65,7 @@ def run_server(
     settings = _reachable_as(settings, listener)
     before(settings)
     make_app = partial(_application, settings)
-    with startup_errors():
+    with known_errors():
         app = make_app() if settings.workers == 1 else make_app
     config = uvicorn.Config(
         app,
@@ -110,12 +109,8 @@ def _application(settings: Settings) -> Litestar:
 
 def _require_ready(settings: Settings) -> None:
     """Tells in one sentence what is missing, before any worker would fail on it."""
-
-    try:
-        with startup_errors():
-            made = asyncio.run(require_ready(settings))
-    except XinyiError as error:
-        raise click.ClickException(told(error)) from error
+    with known_errors():
+        made = asyncio.run(require_ready(settings))
     if made is not None:
         say_made(made)
 
