@@ -16,10 +16,9 @@ from ..kernel.clock import Clock, whole_seconds
 from ..kernel.errors import Code, XinyiError
 from ..kernel.ids import is_id, new_id
 from ..partners.service import PartnerService
-from ..storage.sql import take_turns
 from ..subjects.model import Identifier, SubjectKind
 from ..subjects.service import SubjectService
-from . import journal, repo
+from . import journal, repo, turns
 from .checking import Checked, RowChecker
 from .keeping_off import KeptOff
 from .model import DisputeState, RowRefused, Settler, StoredRecord
@@ -147,7 +146,7 @@ class Amendments:
         For a subject that isn't known nothing happens, unless records come along. Raises ``XinyiError(INVALID)`` for
         what the source doesn't supply or what can't be stored.
         """
-        await self._take_turn(tx, source_id)
+        await turns.of_source(tx, source_id)
         await self._require_supplied(tx, source_id, record_types)
         rows: list[Checked] = []
         for number, record in enumerate(records):
@@ -164,10 +163,9 @@ class Amendments:
         subject_id = await (self._subjects.ensure(tx, subject) if rows else self._subjects.find(tx, subject))
         if subject_id is None:
             return Repaired(0, 0)
-        await self._kept_off.take_turn(tx, [subject_id])
         held = await repo.ids_of(tx, source_id, subject_id, record_types)
-        for record_id in sorted(held):
-            await take_turns(tx, f"record {record_id}")
+        await turns.of_records(tx, held)
+        await self._kept_off.take_turn(tx, [subject_id])
         known = await journal.known(tx, source_id, set(refs))
         for number, row in enumerate(rows):
             named = known.get(row.source_ref)
@@ -247,12 +245,9 @@ class Amendments:
 
     async def _locked(self, tx: AsyncConnection, source_id: str, record_id: str) -> tuple[str, StoredRecord]:
         """The source's own record, which neither an import nor a dispute changes until the transaction ends."""
-        await self._take_turn(tx, source_id)
-        await take_turns(tx, f"record {record_id}")
+        await turns.of_source(tx, source_id)
+        await turns.of_records(tx, [record_id])
         return await self._own(tx, source_id, record_id)
-
-    async def _take_turn(self, tx: AsyncConnection, source_id: str) -> None:
-        await take_turns(tx, f"records of {source_id}")
 
     async def _own(self, tx: AsyncConnection, source_id: str, record_id: str) -> tuple[str, StoredRecord]:
         found = await repo.one(tx, record_id) if is_id("rec", record_id) else None

@@ -12,9 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ..kernel.clock import Clock, whole_seconds
 from ..kernel.errors import Code, XinyiError
 from ..kernel.ids import is_id, new_id
-from ..storage.sql import take_turns
 from ..subjects.scanning import holds_identifier
-from . import repo
+from . import repo, turns
 from .amendments import Amendments, Correction
 from .deadlines import Deadlines
 from .model import Dispute, DisputeState, Settler
@@ -38,7 +37,7 @@ class DisputeService:
         """
         now = self._clock.now()
         words = _words(statement, "statement", now)
-        await take_turns(tx, f"record {record_id}")
+        await turns.of_records(tx, [record_id])
         record = await repo.one_of_subject(tx, subject_id, record_id)
         if record is None:
             raise XinyiError(Code.NOT_FOUND)
@@ -96,9 +95,11 @@ class DisputeService:
             raise XinyiError(Code.INVALID, "the subject is told why", source="/answer")
         if (outcome is DisputeState.CORRECTED) is not (correction is not None):
             raise XinyiError(Code.INVALID, "a correction comes with `corrected` alone", source="/correction")
-        dispute = await self._locked(tx, dispute_id)
+        dispute = await self.find(tx, dispute_id)
         if source_id not in {None, dispute.source_id}:
             raise XinyiError(Code.NOT_FOUND)
+        await turns.of_source(tx, dispute.source_id)
+        dispute = await self._locked(tx, dispute_id)
         _require_open(dispute)
         match outcome:
             case DisputeState.UPHELD:
@@ -135,7 +136,7 @@ class DisputeService:
 
     async def _locked(self, tx: AsyncConnection, dispute_id: str) -> Dispute:
         dispute = await self.find(tx, dispute_id)
-        await take_turns(tx, f"record {dispute.record_id}")
+        await turns.of_records(tx, [dispute.record_id])
         return await self.find(tx, dispute_id)
 
     async def _count_again(

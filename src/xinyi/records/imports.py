@@ -22,9 +22,8 @@ from ..partners.service import PartnerService
 from ..storage import idempotency
 from ..storage.database import Database
 from ..storage.kept import AT_ONCE, AUDIT_KEPT, GRACE
-from ..storage.sql import take_turns
 from ..subjects.service import SubjectService
-from . import journal
+from . import journal, turns
 from .checking import Checked, RowChecker
 from .journal import LETTERS, NO_ROW, Known
 from .keeping_off import KeptOff
@@ -245,7 +244,7 @@ class RecordImports:
     async def _store(self, batch: RecordBatch, lines: Sequence[_Line]) -> RecordBatch:
         rows = [line.row for line in lines if line.row is not None]
         async with self._database.transaction() as tx:
-            await take_turns(tx, f"records of {batch.source_id}")
+            await turns.of_source(tx, batch.source_id)
             await self._active_source(tx, batch.source_id)
             subject_ids = await self._subjects.ensure_many(tx, [row.identifier for row in rows])
             known = await journal.known(tx, batch.source_id, {row.source_ref for row in rows})

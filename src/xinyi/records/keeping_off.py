@@ -63,7 +63,7 @@ class KeptOff:
     async def take_turn(self, tx: AsyncConnection, subject_ids: Collection[str]) -> None:
         """Until the transaction ends nobody else changes these subjects' wishes, nor sends what one may be for.
 
-        Call it before any of their records is changed, so that nobody waits for one another.
+        Call it before any of their records is changed, and after the other ``turns``.
         """
         await self._subjects.take_turn(tx, subject_ids)
 
