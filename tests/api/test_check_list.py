@@ -10,6 +10,8 @@ from sqlalchemy import delete
 from tests.support.oauth import PartnerProgram, Platform
 from xinyi.checks.tables import checks
 from xinyi.consents.model import Party
+from xinyi.feedback import repo as feedback_repo
+from xinyi.feedback import service as feedback_service
 
 BIKE, RIDE = "bike-deposit", "power-bank-deposit"
 
@@ -182,12 +184,24 @@ async def test_feedback_is_on_own_answers_alone_and_outlives_the_consent(caller:
     assert (await caller.call("POST", f"/v1/checks/{check_id}/feedback", json=said)).status_code == 200
 
 
-async def test_feedback_goes_with_the_check(caller: Caller, platform: Platform) -> None:
+async def test_feedback_goes_with_the_check_a_part_at_a_time(
+    caller: Caller, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feedback_service, "AT_ONCE", 2)
+    parts: list[int] = []
+    remove = feedback_repo.remove_orphans
+
+    async def counted(tx: Any, limit: int) -> int:
+        parts.append(await remove(tx, limit))
+        return parts[-1]
+
+    monkeypatch.setattr(feedback_repo, "remove_orphans", counted)
     consent_id, _ = await caller.consent()
-    kept, gone = [await caller.check(consent_id, f"CASE-{number}") for number in range(2)]
-    for check_id in (kept, gone):
+    kept, *gone = [await caller.check(consent_id, f"CASE-{number}") for number in range(4)]
+    for check_id in (kept, *gone):
         await caller.call("POST", f"/v1/checks/{check_id}/feedback", json={"result": "granted"})
     async with platform.service("database").transaction() as tx:
-        await tx.execute(delete(checks).where(checks.c.id == gone))
-    assert [await platform.service("feedback").sweep() for _ in range(2)] == [1, 0]
+        await tx.execute(delete(checks).where(checks.c.id.in_(gone)))
+    assert [await platform.service("feedback").sweep() for _ in range(2)] == [3, 0]
+    assert parts == [2, 1, 0]
     assert (await caller.call("GET", f"/v1/checks/{kept}/feedback")).status_code == 200

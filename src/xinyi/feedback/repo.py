@@ -4,11 +4,11 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, exists, or_, select, update
+from sqlalchemy import Row, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..checks.tables import checks
-from ..storage.sql import insert_ignoring, one_of
+from ..storage.sql import delete_some, insert_ignoring, one_of
 from .model import BenefitBand, Feedback, Result, StoredFeedback
 from .tables import check_feedback
 
@@ -50,7 +50,7 @@ def _stored(row: Row[Any]) -> StoredFeedback:
     return StoredFeedback(row.check_id, feedback, row.created_at, row.changed_at)
 
 
-async def remove_orphans(tx: AsyncConnection) -> int:
-    """Removes the feedback whose check is gone."""
+async def remove_orphans(tx: AsyncConnection, limit: int) -> int:
+    """Removes some of the feedback whose check is gone; gives how much."""
     its_check = select(checks.c.id).where(checks.c.id == _c.check_id)
-    return (await tx.execute(delete(check_feedback).where(~exists(its_check)))).rowcount
+    return await delete_some(tx, check_feedback, ~exists(its_check), limit)

@@ -7,6 +7,7 @@ from ..kernel.clock import Clock, whole_seconds
 from ..kernel.errors import Code, XinyiError
 from ..kernel.ids import is_id
 from ..storage.database import Database
+from ..storage.kept import AT_ONCE
 from . import repo
 from .model import Feedback, StoredFeedback
 
@@ -40,9 +41,16 @@ class FeedbackService:
         return stored
 
     async def sweep(self) -> int:
-        """Removes the feedback on checks that are kept no more; gives how many. Run it as the owner of the tables."""
-        async with self._database.transaction() as tx:
-            return await repo.remove_orphans(tx)
+        """Removes the feedback on checks that are kept no more, a part at a time; gives how many that were.
+
+        Run it as the owner of the tables.
+        """
+        removed, some = 0, AT_ONCE
+        while some == AT_ONCE:
+            async with self._database.transaction() as tx:
+                some = await repo.remove_orphans(tx, AT_ONCE)
+            removed += some
+        return removed
 
     async def _refused(self, tx: AsyncConnection, check_id: str, partner_id: str, bound_consent_id: str | None) -> bool:
         """Whether the partner's own check was refused. Raises ``XinyiError(NOT_FOUND)``."""

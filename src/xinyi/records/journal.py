@@ -9,9 +9,10 @@ from operator import itemgetter
 from typing import Any, Final
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, RowMapping, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, RowMapping, and_, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ..storage.kept import id_after
 from ..storage.sql import Prepared, delete_some, insert_rows, one_of
 from .model import RecordBatch, RowVerdict, Verdict
 from .tables import record_batch_chunks, record_batch_rejections, record_batches, records
@@ -139,14 +140,19 @@ async def finish(tx: AsyncConnection, batch_id: str, at: datetime) -> None:
 
 async def remove_lines(tx: AsyncConnection, finished_before: datetime, limit: int) -> int:
     """Removes some of what became of the lines of imports that were finished before this moment; gives how much."""
-    return await _remove_lines(tx, record_batches.c.finished_at < finished_before, limit)
+    old = and_(_made_by(finished_before), record_batches.c.finished_at < finished_before)
+    return await _remove_lines(tx, old, limit)
 
 
 async def remove_batches(tx: AsyncConnection, before: datetime, limit: int) -> int:
     """Removes some of the imports that were begun before this moment, what became of their lines first."""
-    old = record_batches.c.created_at < before
+    old = and_(_made_by(before), record_batches.c.created_at < before)
     removed = await _remove_lines(tx, old, limit)
     return removed + (0 if removed == limit else await delete_some(tx, record_batches, old, limit - removed))
+
+
+def _made_by(moment: datetime) -> ColumnElement[bool]:
+    return record_batches.c.id < id_after("rbt", moment)
 
 
 async def _remove_lines(tx: AsyncConnection, of: ColumnElement[bool], limit: int) -> int:
