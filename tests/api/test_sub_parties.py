@@ -1,6 +1,7 @@
 """A bank's branches, a platform's merchants: who acts is named where people agree, where they look, and in the log."""
 
 from collections.abc import AsyncGenerator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,7 @@ async def test_consents_are_listed_by_branch_and_events_name_it(stage: Stage) ->
     made: dict[str, list[str]] = {}
     for each in (stage.east, stage.west, stage.east):
         made.setdefault(each.id, []).insert(0, granted(await stage.agreed(WRITTEN, each, COMPANY))["consent_id"])
+        stage.platform.clock.advance(timedelta(seconds=1))
     first = (await stage.call("GET", f"/v1/consents?limit=1&sub_party={stage.east.id}")).json()
     second = (await stage.call("GET", first["links"]["next"])).json()
     assert [each["id"] for page in (first, second) for each in page["data"]] == made[stage.east.id]

@@ -22,6 +22,8 @@ _log = structlog.get_logger(__name__)
 
 WITHIN: Final = 0.4
 """How many seconds one round trip may take, connecting included: then everyone who waits is refused."""
+_AT_THE_START: Final = 5.0
+"""As many for the first connection, when nobody waits for an answer yet, and a machine that starts is busy."""
 PREFIX: Final = "xinyi:"
 _SENTINEL: Final = "since"
 _IDLE: Final = 1.0
@@ -43,7 +45,7 @@ class RedisCache:
 
     def __init__(self, url: str, begin: Begin, *, prefix: str = PREFIX) -> None:
         # A round trip as a whole has its time: one for each reply costs more than to read it.
-        self._pool = ConnectionPool.from_url(url, socket_connect_timeout=WITHIN, socket_timeout=None)
+        self._pool = ConnectionPool.from_url(url, socket_connect_timeout=None, socket_timeout=None)
         self._begin = begin
         self._prefix = prefix
         self._connection: AbstractConnection | None = None
@@ -59,7 +61,7 @@ class RedisCache:
 
     async def open(self) -> None:
         try:
-            async with asyncio.timeout(WITHIN):
+            async with asyncio.timeout(_AT_THE_START):
                 await self._connected()
         except UnfitCache:
             await self._disconnect()
