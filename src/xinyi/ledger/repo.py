@@ -12,7 +12,6 @@ from sqlalchemy import (
     LargeBinary,
     bindparam,
     func,
-    insert,
     null,
     or_,
     select,
@@ -22,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ..storage.sql import Prepared, insert_ignoring, insert_rows
+from ..storage.sql import Prepared, insert_ignoring, insert_parts
 from .model import ERASURE, NewEntry
 from .tables import ledger_checkpoints, ledger_entries, ledger_head, ledger_leaves, ledger_nodes
 from .tree import Growth, Node
@@ -60,7 +59,6 @@ _head = select(ledger_head.c.log_id, ledger_head.c.tree_size, ledger_head.c.fron
 
 
 _lock_head = Prepared(lambda _: _head.with_for_update())
-_sign = Prepared(lambda _: insert(ledger_checkpoints))
 _move_head = Prepared(
     lambda _: update(ledger_head).values(
         tree_size=bindparam("tree_size"), frontier=bindparam("frontier"), checkpoint=bindparam("checkpoint")
@@ -96,21 +94,15 @@ async def store(
     tx: AsyncConnection, log_id: str, entries: Sequence[NewEntry], growth: Growth, checkpoint: str, at: datetime
 ) -> None:
     """Stores what a growth of the log added, and moves the head."""
-    start = growth.before.size
-    placed = list(enumerate(entries, start))
-    await insert_rows(
-        tx,
-        ledger_leaves,
-        [(log_id, index, growth.nodes[0, index], entry.kind, entry.id) for index, entry in placed],
-    )
-    await insert_rows(tx, ledger_entries, [(log_id, index, entry.body, None) for index, entry in placed])
-    await insert_rows(
-        tx,
-        ledger_nodes,
-        [(log_id, level, position, hash_) for (level, position), hash_ in growth.nodes.items() if level],
-    )
+    placed = list(enumerate(entries, growth.before.size))
     size, root, frontier = growth.after.size, growth.after.root(), growth.after.to_bytes()
-    await _sign.execute(tx, log_id=log_id, tree_size=size, root_hash=root, jws=checkpoint, issued_at=at)
+    await insert_parts(
+        tx,
+        (ledger_leaves, [(log_id, index, growth.nodes[0, index], entry.kind, entry.id) for index, entry in placed]),
+        (ledger_entries, [(log_id, index, entry.body, None) for index, entry in placed]),
+        (ledger_nodes, [(log_id, level, place, hash_) for (level, place), hash_ in growth.nodes.items() if level]),
+        (ledger_checkpoints, [(log_id, size, root, checkpoint, at)]),
+    )
     await _move_head.execute(tx, tree_size=size, frontier=frontier, checkpoint=checkpoint)
 
 

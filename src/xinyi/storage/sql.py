@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from itertools import count
 from typing import Any, Final
 
 import asyncpg
@@ -110,18 +111,21 @@ class Prepared:
     async def fetch(self, tx: AsyncConnection, **values: Any) -> list[tuple[Any, ...]]:
         """The rows, as tuples of the selected columns."""
         compiled = self._for(tx.dialect)
-        connection = await _driver(tx)
+        connection, arguments = _driver(tx), compiled.arguments(values)
+        if _is_postgresql(tx.dialect) and not _has_begun(tx, connection):
+            rows: Any = (await tx.exec_driver_sql(compiled.text, tuple(arguments))).all()
+            return _converted(rows, compiled.results)
         with _errors(compiled.text):
             if _is_postgresql(tx.dialect):
-                rows: Any = await connection.fetch(compiled.text, *compiled.arguments(values))
+                rows = await connection.fetch(compiled.text, *arguments)
             else:
-                rows = connection.direct.execute(compiled.text, compiled.arguments(values)).fetchall()
+                rows = connection.direct.execute(compiled.text, arguments).fetchall()
         return _converted(rows, compiled.results)
 
     async def execute(self, tx: AsyncConnection, **values: Any) -> None:
         """Runs a statement that gives no rows."""
         compiled = self._for(tx.dialect)
-        connection = await _driver(tx)
+        connection = await _begun_driver(tx)
         with _errors(compiled.text):
             if _is_postgresql(tx.dialect):
                 await connection.execute(compiled.text, *compiled.arguments(values))
@@ -135,23 +139,39 @@ class Prepared:
         return found
 
 
-async def insert_rows(tx: AsyncConnection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
-    """Inserts whole rows, the values in the order of the table's columns, through the driver's own path for many.
+Part = tuple[Table, Sequence[Sequence[Any]]]
+"""A table, and whole rows for it: the values in the order of its columns, but of those that the database numbers."""
 
-    A column that the database numbers has no value. Raises SQLAlchemy's ``DBAPIError``, as Core does.
+
+async def insert_rows(tx: AsyncConnection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+    """Inserts whole rows into one table: see :func:`insert_parts`."""
+    await insert_parts(tx, (table, rows))
+
+
+async def insert_parts(tx: AsyncConnection, *parts: Part) -> None:
+    """Inserts whole rows through the driver's own path for many; few rows of several tables by one statement.
+
+    Raises SQLAlchemy's ``DBAPIError``, as Core does.
     """
-    if not rows:
+    given = [(table, _converted(rows, _layout(table, tx.dialect)[2])) for table, rows in parts if rows]
+    if not given:
         return
-    names, text, processors = _layout(table, tx.dialect)
-    values = _converted(rows, processors)
-    connection = await _driver(tx)
-    with _errors(text):
+    connection = await _begun_driver(tx)
+    together: list[tuple[Table, list[tuple[Any, ...]]]] = []
+    for table, rows in given:
+        names, text, _ = _layout(table, tx.dialect)
         if not _is_postgresql(tx.dialect):
-            connection.direct.executemany(text, values)
-        elif len(values) <= _FEW:
-            await connection.execute(_from_arrays(table, tx.dialect), *zip(*values, strict=True))
+            with _errors(text):
+                connection.direct.executemany(text, rows)
+        elif len(rows) > _FEW:
+            with _errors(text):
+                await connection.copy_records_to_table(table.name, records=rows, columns=names)
         else:
-            await connection.copy_records_to_table(table.name, records=values, columns=names)
+            together.append((table, rows))
+    if together:
+        text = _from_arrays(tuple(table for table, _ in together), tx.dialect)
+        with _errors(text):
+            await connection.execute(text, *(column for _, rows in together for column in zip(*rows, strict=True)))
 
 
 async def insert_missing_rows(
@@ -166,11 +186,11 @@ async def insert_missing_rows(
         return []
     _, text, processors = _layout(table, tx.dialect)
     values = _converted(rows, processors)
-    connection = await _driver(tx)
+    connection = await _begun_driver(tx)
     ending = f"ON CONFLICT ({unique}) DO NOTHING RETURNING {unique}"
     with _errors(text):
         if _is_postgresql(tx.dialect):
-            found = await connection.fetch(f"{_from_arrays(table, tx.dialect)} {ending}", *zip(*values, strict=True))
+            found = await connection.fetch(f"{_from_arrays((table,), tx.dialect)} {ending}", *zip(*values, strict=True))
         else:
             found = [row for each in values for row in connection.direct.execute(f"{text} {ending}", each)]
     return [row[0] for row in found]
@@ -217,13 +237,17 @@ def _layout(table: Table, dialect: Dialect) -> tuple[list[str], str, tuple[_Proc
 
 
 @cache
-def _from_arrays(table: Table, dialect: Dialect) -> str:
-    """PostgreSQL's statement that inserts the rows of one array for each column."""
-    names, _, _ = _layout(table, dialect)
-    # Without the length that a type may have: a cast to it would cut off what is too long.
-    types = [table.c[name].type.compile(dialect).partition("(")[0] for name in names]
-    arrays = ", ".join(f"${place}::{type_}[]" for place, type_ in enumerate(types, 1))
-    return f"INSERT INTO {table.name} ({', '.join(names)}) SELECT * FROM unnest({arrays})"  # noqa: S608 (our own names)
+def _from_arrays(tables: tuple[Table, ...], dialect: Dialect) -> str:
+    """PostgreSQL's statement that inserts rows into each of the tables, of one array for each column of theirs."""
+    place, inserts = count(1), []
+    for table in tables:
+        names, _, _ = _layout(table, dialect)
+        # Without the length that a type may have: a cast to it would cut off what is too long.
+        types = [table.c[name].type.compile(dialect).partition("(")[0] for name in names]
+        arrays = ", ".join(f"${next(place)}::{type_}[]" for type_ in types)
+        inserts.append(f"INSERT INTO {table.name} ({', '.join(names)}) SELECT * FROM unnest({arrays})")  # noqa: S608 (our own names)
+    first = ", ".join(f"part{number} AS ({insert})" for number, insert in enumerate(inserts[:-1]))
+    return f"WITH {first} {inserts[-1]}" if first else inserts[-1]
 
 
 def _of(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
@@ -242,12 +266,22 @@ def _converted(rows: Sequence[Sequence[Any]], processors: Sequence[_Processor]) 
     return list(zip(*columns, strict=True))
 
 
-async def _driver(tx: AsyncConnection) -> Any:
-    """The driver's connection, inside the transaction of ``tx``."""
+def _driver(tx: AsyncConnection) -> Any:
+    """The driver's connection."""
     assert tx.sync_connection is not None, "the unit of work is open"
-    connection: Any = tx.sync_connection.connection.driver_connection
-    if _is_postgresql(tx.dialect) and tx.in_transaction() and not connection.is_in_transaction():
-        await tx.exec_driver_sql("SELECT 1")  # SQLAlchemy's transactions begin with its own first statement
+    return tx.sync_connection.connection.driver_connection
+
+
+def _has_begun(tx: AsyncConnection, connection: Any) -> bool:
+    """Whether the transaction of ``tx`` is one on PostgreSQL: SQLAlchemy's begin with the first statement it runs."""
+    return not tx.in_transaction() or connection.is_in_transaction()
+
+
+async def _begun_driver(tx: AsyncConnection) -> Any:
+    """The driver's connection, inside the transaction of ``tx``."""
+    connection = _driver(tx)
+    if _is_postgresql(tx.dialect) and not _has_begun(tx, connection):
+        await tx.exec_driver_sql("SELECT 1")
     return connection
 
 

@@ -64,8 +64,8 @@ async def test_a_batch_costs_one_checkpoint_and_the_same_few_statements_whatever
         await log.append(2)
     with statements_of(log.database) as many:
         receipts = await log.append(500)
-    begun = [] if log.database.is_sqlite else ["SELECT"]  # there SQLAlchemy begins with its first statement
-    assert many == few == [*begun, "SELECT", *["INSERT"] * 4, "UPDATE"]
+    assert many == ["SELECT", *["INSERT"] * 4, "UPDATE"]
+    assert few == (many if log.database.is_sqlite else ["SELECT", "WITH", "UPDATE"])
     assert len({receipt.split("~")[2] for receipt in receipts}) == 1
     assert await log.rows("SELECT tree_size FROM ledger_checkpoints ORDER BY tree_size") == [(3,), (5,), (505,)]
 
