@@ -276,6 +276,14 @@ async def test_signing_out_ends_the_session_at_once(me: httpx.AsyncClient) -> No
     assert (await me.get("/v1/me/session")).status_code == 401
 
 
+async def test_who_opens_the_address_of_a_form_gets_a_page(me: httpx.AsyncClient) -> None:
+    response = await me.get("/me/sign-out", headers={"accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    assert (response.status_code, response.headers["allow"]) == (405, "OPTIONS, POST")
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    assert 'href="/me"' in response.text
+    assert (await me.get("/me/sign-out")).headers["content-type"] == "application/problem+json"
+
+
 async def test_the_page_holds_to_its_policy(me: httpx.AsyncClient, consent: Consent) -> None:
     response = await me.get("/me")
     assert response.status_code == 200

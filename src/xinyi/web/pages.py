@@ -194,6 +194,7 @@ _MONTHS: Final = (
 
 _TITLES: Final = {
     Code.NOT_FOUND: Text("没有找到这个页面", "This page isn't here"),
+    Code.METHOD_NOT_ALLOWED: Text("这个地址不能直接打开", "This address can't be opened by itself"),
     Code.CSRF: Text("页面已过期", "The page is out of date"),
     Code.WRONG_STATE: Text("情况已有变化", "Something has changed"),
     Code.PARTNER_SUSPENDED: Text("这家机构已被暂停", "This partner is suspended"),
@@ -205,6 +206,10 @@ _NOTES: Final = {
     Code.NOT_FOUND: Text(
         "地址可能有误，或者这一页不属于您目前登录的身份。",
         "The address may be wrong, or the page belongs to another identity than the one you are signed in with.",
+    ),
+    Code.METHOD_NOT_ALLOWED: Text(
+        "它只接收页面上的按钮提交的内容，现在什么也没有执行。",
+        "It takes what a button on a page sends. Nothing was done now.",
     ),
     Code.CSRF: Text(
         "为了您的安全，页面只在一段时间内有效，本次操作没有执行。请返回上一页，刷新后重试。",

@@ -32,6 +32,7 @@ from .pages import error_page
 
 PROBLEM_JSON: Final = "application/problem+json"
 _HTML: Final = "text/html"
+_NO_PAGE: Final = frozenset({Code.NOT_FOUND, Code.METHOD_NOT_ALLOWED})
 _MISSING: Final = re.compile(r"Missing required \w+ parameter '([^']+)'")
 """How Litestar says that a parameter or a header wasn't sent."""
 _RETRY_AFTER: Final = 1
@@ -107,14 +108,13 @@ def on_xinyi_error(request: Request[Any, Any, Any], error: XinyiError) -> Respon
 def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
     """Litestar's own refusals, in our words; 405 names the methods that are allowed (RFC 9110 §15.5.6).
 
-    Who looks for a page that isn't there gets a page.
+    Who looks for a page that isn't there, or opens the address of a form, gets a page.
     """
-    if isinstance(error, NotFoundException) and request.accept.best_match([PROBLEM_JSON, _HTML]) == _HTML:
-        return error_page(request, XinyiError(Code.NOT_FOUND))
     told = translated(error)
     if told.source is not None:
         told.source = _sent_as(request, told.source)
-    response = respond(request, told)
+    looks = told.code in _NO_PAGE and request.accept.best_match([PROBLEM_JSON, _HTML]) == _HTML
+    response = error_page(request, told) if looks else respond(request, told)
     if isinstance(error, MethodNotAllowedException):
         response.set_header("allow", ", ".join(_allowed(request)))
     return response
