@@ -55,9 +55,7 @@ class Retention:
     async def sweep(self) -> Swept:
         """Erases and removes everything that is due, a part at a time. Running it again is harmless."""
         erased = await self._erase(_withdrawn()) + await self._erase(await self._expired())
-        removed = 0
-        while some := await self._remove_keys():
-            removed += some
+        removed = await self._remove_keys()
         while some := await self._remove_checks():
             removed += some
         while some := await self._remove_consents():
@@ -79,8 +77,13 @@ class Retention:
 
     async def _remove_keys(self) -> int:
         """Idempotency keys, before what they name: none names a check that isn't there."""
-        async with self._database.transaction() as tx:
-            return await idempotency.forget_some(tx, self._clock.now() - AUDIT_KEPT, KEYS_AT_ONCE)
+        before, removed, last = self._clock.now() - AUDIT_KEPT, 0, ("", "")
+        while True:
+            async with self._database.transaction() as tx:
+                some, end = await idempotency.forget_some(tx, before, KEYS_AT_ONCE, last)
+            if end is None:
+                return removed
+            removed, last = removed + some, end
 
     async def _remove_checks(self) -> int:
         now = self._clock.now()

@@ -10,11 +10,11 @@ from datetime import datetime
 from typing import Final
 
 from msgspec import Struct
-from sqlalchemy import Column, PrimaryKeyConstraint, String, Table, select, update
+from sqlalchemy import Column, PrimaryKeyConstraint, String, Table, delete, literal, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..kernel.errors import Code, XinyiError
-from .sql import Prepared, delete_some, insert_rows, one_of
+from .sql import Prepared, insert_rows, one_of
 from .types import UtcDateTime, metadata
 
 idempotency_keys = Table(
@@ -84,6 +84,24 @@ async def renew(tx: AsyncConnection, used: Use, resource: str, at: datetime) -> 
         raise XinyiError(Code.UNAVAILABLE, retry_after=1)
 
 
-async def forget_some(tx: AsyncConnection, before: datetime, limit: int) -> int:
-    """Removes uses from before this moment, and says how many it were."""
-    return await delete_some(tx, idempotency_keys, _t.created_at < before, limit)
+async def forget_some(
+    tx: AsyncConnection, before: datetime, limit: int, after: tuple[str, str] = ("", "")
+) -> tuple[int, tuple[str, str] | None]:
+    """Removes those of the next ``limit`` uses that are from before this moment.
+
+    Gives how many it removed, and the (owner, key) that the next call goes on ``after``; ``None`` at the end. Times
+    have no index, which every check would pay for: one walk along the keys looks at each once.
+    """
+    key = tuple_(_t.owner, _t.key)
+    seen = (
+        await tx.execute(
+            select(_t.owner, _t.key, _t.created_at)
+            .where(key > tuple_(*map(literal, after)))
+            .order_by(_t.owner, _t.key)
+            .limit(limit)
+        )
+    ).all()
+    due = [(owner, name) for owner, name, created_at in seen if created_at < before]
+    if due:
+        await tx.execute(delete(idempotency_keys).where(key.in_(due), _t.created_at < before))
+    return len(due), (seen[-1][0], seen[-1][1]) if seen else None
