@@ -44,7 +44,7 @@ class Databases:
 def databases(folder: Path) -> Iterator[Databases]:
     """Both servers, until the block ends. They run on the cores of this process."""
     postgres = PostgresProcess(
-        fsync="on", full_page_writes="on", shared_buffers="512MB", max_wal_size="4GB", autovacuum="on"
+        fsync="on", full_page_writes="on", shared_buffers="2GB", max_wal_size="4GB", autovacuum="on"
     )
     try:
         valkey = ValkeyProcess(folder / "valkey")

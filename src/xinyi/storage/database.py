@@ -210,7 +210,6 @@ class SqliteConnection(aiosqlite.Connection):
         for pragma in (
             "journal_mode=WAL",
             "synchronous=FULL",
-            "wal_autocheckpoint=500",  # pages: everyone waits while they are synced, 25 ms for 4000 of them
             "foreign_keys=ON",
         ):
             self.direct.execute(f"PRAGMA {pragma}")
